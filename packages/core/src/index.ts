@@ -1,0 +1,36 @@
+export type { Attributes, AttributeValue } from './attributes.js';
+export { systemClock, type Clock } from './clock.js';
+export type {
+  Action,
+  CallOptions,
+  CheckRequest,
+  Decision,
+  Effect,
+  Obligation,
+  Plan,
+  PlanExpression,
+  PlanRequest,
+  PolicyDecisionPoint,
+  PolicyOutput,
+  Principal,
+  Resource,
+  ResourceQuestion,
+} from './decision.js';
+export { errorTable, PortcullisError, tokenInvalid, type ErrorCode, type ErrorOptions, type ErrorRow, type TokenRule } from './errors.js';
+export type { Actor, Groups, Identity, IdentityVerifier } from './identity.js';
+export { principalOf } from './principal.js';
+export { deepFreeze, isSealedIdentity, isSealedTenantContext } from './seal.js';
+export { parseStrictJson } from './strict-json.js';
+export {
+  builtInRoles,
+  type IdentityProviderBinding,
+  type IsolationStrategy,
+  type Membership,
+  type Tenant,
+  type TenantContext,
+  type TenantQuery,
+  type TenantResolver,
+  type TenantSettings,
+  type TenantStatus,
+} from './tenant.js';
+export { isTenantId, tenantId, type TenantId } from './tenant-id.js';
