@@ -1,0 +1,32 @@
+/** What a secret is replaced with. */
+export const redacted = '[redacted]';
+
+const secretName = /^(authorization|proxy-authorization|cookie|set-cookie|password|passwd|secret|client_secret|api[-_]?key|access_token|refresh_token|id_token|token|private_key|requestState)$/i;
+const jwt = /\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){1,3}/g;
+const bearer = /\b(bearer|basic)\s+[A-Za-z0-9\-._~+/]{6,}=*/gi;
+const pem = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g;
+
+/**
+ * Takes secrets out of a value: members with a secret's name, and whatever looks like a token inside any text.
+ *
+ * @param maxText - how much of one text is kept, in characters
+ */
+export function redact(value: unknown, maxText = 2000): unknown {
+  return visit(value, 0);
+
+  function visit(item: unknown, depth: number): unknown {
+    if (typeof item === 'string') return redactText(item.length > maxText ? `${item.slice(0, maxText)}…` : item);
+    if (depth > 16) return redacted;
+    if (Array.isArray(item)) return item.map((member) => visit(member, depth + 1));
+    if (typeof item === 'object' && item !== null) {
+      return Object.fromEntries(
+        Object.entries(item).map(([name, member]) => [redactText(name), secretName.test(name) ? redacted : visit(member, depth + 1)]),
+      );
+    }
+    return typeof item === 'bigint' ? String(item) : item;
+  }
+}
+
+function redactText(text: string): string {
+  return text.replace(jwt, redacted).replace(bearer, `$1 ${redacted}`).replace(pem, redacted);
+}

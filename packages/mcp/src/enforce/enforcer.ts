@@ -1,0 +1,181 @@
+import { PortcullisError, principalOf, type Decision, type PolicyDecisionPoint, type TenantContext } from '@portcullis/core';
+import type { ApprovalChannel, Approvals } from '../approval/approval.js';
+import { needsApproval } from '../approval/approval.js';
+import type { RpcRequest } from '../message.js';
+import type { ToolRule } from '../tool/catalog.js';
+import { ask } from './ask.js';
+import type { Exchange, Verdict } from './exchange.js';
+import { carryOut, type ObligationHandlers } from './obligations.js';
+import { methodQuestions, toolQuestions, type StorageFor } from './questions.js';
+import { requireScopes, type ScopeImplications } from './scopes.js';
+import { visibilityQuestions, type PlanQuestion } from './visibility.js';
+import type { Question } from '../mapping/question.js';
+import type { Recorder } from './record.js';
+import { NotConnected } from './not-connected.js';
+
+/** What the enforcer decides with. */
+export interface EnforcerOptions {
+  readonly pdp: PolicyDecisionPoint;
+  readonly storageFor: StorageFor;
+  readonly obligations: ObligationHandlers;
+  readonly approvals: Approvals;
+  readonly recorder: Recorder;
+  readonly scopeImplies: ScopeImplications;
+}
+
+/** What the enforcer has to know of the server behind it. */
+export interface ServerView {
+  /** The rule of a tool. Asked for tool calls and lists only. */
+  ruleOf(name: string): ToolRule | Promise<ToolRule>;
+  readonly channel: ApprovalChannel;
+  /** The client cannot be asked yet, and will be able to be: an approval is put off. */
+  readonly deferApproval?: boolean | undefined;
+}
+
+/** The policy enforcement point: a verdict on each request. */
+export interface Enforcer {
+  /** Never rejects: whatever goes wrong is a refusal. The verdict has been recorded when this resolves. */
+  decide(request: RpcRequest, exchange: Exchange, server: ServerView): Promise<Verdict>;
+  /**
+   * Of the named tools, those that the caller could call.
+   *
+   * @throws PortcullisError `pdp_unavailable`
+   */
+  visibleTools(rules: ReadonlyMap<string, ToolRule>, context: TenantContext, signal: AbortSignal | undefined): Promise<ReadonlySet<string>>;
+  /** Whether each question is permitted, asked in one batch. Rejects with `pdp_unavailable`. */
+  allowed(questions: readonly Question[], context: TenantContext, signal: AbortSignal | undefined): Promise<readonly boolean[]>;
+  /** Whether there is any resource of a kind that the action is permitted on. Rejects with `pdp_unavailable`. */
+  possible(question: PlanQuestion, context: TenantContext, signal: AbortSignal | undefined): Promise<boolean>;
+}
+
+/**
+ * Makes the enforcement point of a gate.
+ *
+ * The order of refusals is fixed: tenant isolation, then policy, then scope, then obligations. A client is asked to
+ * step up only where policy would let it through.
+ */
+export function enforcer(options: EnforcerOptions): Enforcer {
+  const { pdp, recorder } = options;
+
+  async function judge(request: RpcRequest, exchange: Exchange, server: ServerView, decisions: Decision[]): Promise<Verdict> {
+    const { context, signal } = exchange;
+    const isCall = request.method === 'tools/call';
+    // A request that cannot be mapped by the table is refused before a tool is looked up.
+    const general = methodQuestions(request, context);
+    if (general === undefined) return { kind: 'pass' };
+
+    let scopes: readonly string[] = [];
+    let questions = general;
+    if (isCall) {
+      const name = String(request.params?.['name']);
+      requireAllowedTool(name, context);
+      const rule = await server.ruleOf(name);
+      scopes = rule.source === 'typed' || rule.source === 'declared' ? rule.scopes : [];
+      try {
+        questions = await toolQuestions(rule, request, context, options.storageFor, signal);
+      } catch (error) {
+        // What is wrong with the arguments of a tool is told only to those who may know that the tool exists.
+        if (rule.source !== 'default' && !(await visibleTools(new Map([[name, rule]]), context, signal)).has(name)) {
+          throw new PortcullisError('denied', undefined, { detail: 'the tool is hidden from this caller', cause: error });
+        }
+        throw error;
+      }
+    }
+    decisions.push(...(await ask(pdp, questions, context, signal)));
+    if (!decisions.every((decision) => decision.effect === 'allow') || decisions.length !== questions.length) {
+      // Obligations of a denial are carried out as well; their failure changes nothing: it is a denial already.
+      await carryOut(decisions.filter((decision) => decision.effect === 'deny'), options.obligations, request, context).catch(() => []);
+      throw new PortcullisError('denied');
+    }
+    requireScopes(scopes, context.identity.scopes, options.scopeImplies);
+    const obligations = await carryOut(decisions, options.obligations, request, context);
+    if (!needsApproval(decisions)) return { kind: 'permit', request, forward: request, decisions, obligations };
+    if (server.deferApproval === true && server.channel.era === 'legacy') return { kind: 'defer' };
+    const outcome = await options.approvals.require(decisions, request, context, server.channel);
+    if (outcome.kind === 'answer') return outcome;
+    return { kind: 'permit', request, forward: outcome.forward, decisions, obligations, approved: { wrapState: outcome.wrapState } };
+  }
+
+  async function visibleTools(
+    rules: ReadonlyMap<string, ToolRule>,
+    context: TenantContext,
+    signal: AbortSignal | undefined,
+  ): Promise<ReadonlySet<string>> {
+    const candidates = [...rules]
+      .filter(([name]) => isAllowedTool(name, context))
+      .map(([name, rule]) => ({ name, questions: visibilityQuestions(name, rule, context) }));
+    const checks = candidates.flatMap(({ questions }) => questions?.check ?? []);
+    const plans = new Map<string, Promise<boolean>>();
+    for (const { questions } of candidates) {
+      for (const { kind, action, attr } of questions?.plan ?? []) {
+        const key = JSON.stringify([kind, action, attr ?? null]);
+        if (plans.has(key)) continue;
+        plans.set(key, possible({ kind, action, attr }, context, signal));
+      }
+    }
+    const [decisions, outcomes] = await Promise.all([ask(pdp, checks, context, signal), Promise.all(plans.values())]);
+    const planned = new Map([...plans.keys()].map((key, index) => [key, outcomes[index] === true]));
+    const visible = new Set<string>();
+    let next = 0;
+    for (const { name, questions } of candidates) {
+      if (questions === undefined) continue;
+      const own = decisions.slice(next, next + questions.check.length);
+      next += questions.check.length;
+      const passes =
+        own.length === questions.check.length &&
+        own.every((decision) => decision.effect === 'allow') &&
+        questions.plan.every(({ kind, action, attr }) => planned.get(JSON.stringify([kind, action, attr ?? null])) === true);
+      if (passes) visible.add(name);
+    }
+    return visible;
+  }
+
+  async function possible({ kind, action, attr }: PlanQuestion, context: TenantContext, signal: AbortSignal | undefined): Promise<boolean> {
+    const { outcome } = await pdp.plan(
+      { principal: principalOf(context), scope: context.tenant.id, kind, action, tenant: context.tenant.id, attr, requestId: context.requestId },
+      signal === undefined ? {} : { signal },
+    );
+    return outcome !== 'always_denied';
+  }
+
+  return {
+    visibleTools,
+    possible,
+    async allowed(questions, context, signal) {
+      const decisions = await ask(pdp, questions, context, signal);
+      return questions.map((_question, index) => decisions[index]?.effect === 'allow');
+    },
+    async decide(request, exchange, server) {
+      const decisions: Decision[] = [];
+      let verdict: Verdict;
+      try {
+        verdict = await judge(request, exchange, server, decisions);
+      } catch (error) {
+        if (error instanceof NotConnected) return { kind: 'defer' };
+        verdict = { kind: 'refuse', error: asRefusal(error), decisions };
+      }
+      if (verdict.kind === 'defer') return verdict;
+      return recorder.decision(request, exchange, verdict, decisions);
+    },
+  };
+}
+
+/** An unforeseen failure refuses, and reads as what it is: the question could not be asked. */
+export function asRefusal(error: unknown): PortcullisError {
+  if (error instanceof PortcullisError) return error;
+  return new PortcullisError('pdp_unavailable', undefined, {
+    detail: `unexpected ${error instanceof Error ? `${error.name}: ${error.message}` : typeof error} while deciding`,
+    cause: error,
+  });
+}
+
+/** Absent, the tenant has all tools; empty, it has none. */
+function isAllowedTool(name: string, context: TenantContext): boolean {
+  return context.tenant.settings.allowedTools?.includes(name) ?? true;
+}
+
+function requireAllowedTool(name: string, context: TenantContext): void {
+  if (!isAllowedTool(name, context)) {
+    throw new PortcullisError('denied', undefined, { detail: 'the tool is not among the tenant’s allowed tools' });
+  }
+}

@@ -1,0 +1,58 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Decision, Obligation, PortcullisError, TenantContext } from '@portcullis/core';
+import type { RpcId, RpcRequest } from '../message.js';
+
+/** One caller's request in progress: what the edge established, and the verdicts on its JSON-RPC messages. */
+export interface Exchange {
+  readonly context: TenantContext;
+  /** Verdicts that were reached before the message got to the server, each used once. */
+  readonly tickets: Map<RpcId, Verdict>;
+  readonly signal: AbortSignal | undefined;
+  /** `performance.now()` when it arrived. */
+  readonly startedAt: number;
+}
+
+/** Something the caller could not be asked before, as the answer to a request. */
+export interface Answer {
+  readonly kind: 'answer';
+  readonly result: Readonly<Record<string, unknown>>;
+}
+
+/** An obligation that is being carried out, and what is left of it to do on the result. */
+export interface CarriedObligation {
+  readonly obligation: Obligation;
+  readonly onResult?: ((result: unknown) => unknown) | undefined;
+}
+
+/** The call may run. */
+export interface Permit {
+  readonly kind: 'permit';
+  readonly request: RpcRequest;
+  readonly decisions: readonly Decision[];
+  readonly obligations: readonly CarriedObligation[];
+  /** The message to hand on: the request without what was only for the gate. */
+  readonly forward: RpcRequest;
+  /** Present when a person approved the call: wraps the state of further rounds. */
+  readonly approved?: { readonly wrapState: (inner: string | undefined) => Promise<string> } | undefined;
+}
+
+/** The call may not run. */
+export interface RefusalVerdict {
+  readonly kind: 'refuse';
+  readonly error: PortcullisError;
+  readonly decisions: readonly Decision[];
+}
+
+/** What the gate says of one request; `defer` when it can only be said on the connection itself. */
+export type Verdict = { readonly kind: 'pass' } | { readonly kind: 'defer' } | Permit | RefusalVerdict | Answer;
+
+/** The call that is running: how handlers find their context. */
+export interface RunningCall {
+  readonly exchange: Exchange;
+  readonly permit: Permit;
+  /** A refusal that the handler ran into; it replaces whatever the handler's server makes of it. */
+  refusal: PortcullisError | undefined;
+}
+
+/** Carries the running call from the guard to the handler, whatever server code lies between. */
+export const runningCall = new AsyncLocalStorage<RunningCall>();

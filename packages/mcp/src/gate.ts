@@ -1,0 +1,191 @@
+import type { CallToolResult, InputRequiredResult, McpServer, McpServerFactory, RegisteredTool, StandardSchemaWithJSON, ToolAnnotations } from '@modelcontextprotocol/server';
+import type { StdioServerHandle } from '@modelcontextprotocol/server/stdio';
+import { PortcullisError, systemClock, type TenantContext } from '@portcullis/core';
+import { edge } from '@portcullis/http';
+import { approvals } from './approval/approval.js';
+import { memoryApprovalStore } from './approval/store.js';
+import { enforcer } from './enforce/enforcer.js';
+import { runningCall } from './enforce/exchange.js';
+import { recorder } from './enforce/record.js';
+import { serveHttp, type HttpOptions, type McpEndpoint } from './serve/http.js';
+import type { GateOptions } from './serve/options.js';
+import { serveStdioGuarded, type StdioPrincipal } from './serve/stdio.js';
+import { isDeclared, type Authorize } from './tool/authorize.js';
+import { declaredRule, registerRule, typedRule, type ToolRule } from './tool/catalog.js';
+import { toolContext, type ToolContext } from './tool/context.js';
+import { toToolResult } from './tool/result.js';
+import { guardServer, type GuardableServer, type GuardedServer } from './transport/guard-server.js';
+import type { GuardOptions } from './transport/guard.js';
+
+/** What a tool is called with: the output of its schema. */
+export type ToolArguments<Schema> = Schema extends StandardSchemaWithJSON ? StandardSchemaWithJSON.InferOutput<Schema> : Record<string, never>;
+
+/** A tool, and what it needs to be allowed to do. */
+export interface ToolConfig<Schema extends StandardSchemaWithJSON | undefined, Storage> {
+  readonly title?: string | undefined;
+  readonly description?: string | undefined;
+  readonly inputSchema?: Schema;
+  readonly outputSchema?: StandardSchemaWithJSON | undefined;
+  readonly annotations?: ToolAnnotations | undefined;
+  /**
+   * What the tool needs to be allowed to do. There is no tool without: `'default'` says aloud that the question is
+   * COAZ-MCP's default one, `tools/call` on the tool of this name.
+   */
+  readonly authorize: Authorize<ToolArguments<Schema>, Storage> | 'default';
+}
+
+/** What a handler may return: a tool result, or a value that becomes one. */
+export type ToolOutput = CallToolResult | InputRequiredResult | string | number | boolean | object | null;
+
+/** A tool's code. It runs only after the gate has permitted the call. */
+export type ToolHandler<Schema, Storage> = (args: ToolArguments<Schema>, context: ToolContext<Storage>) => ToolOutput | Promise<ToolOutput>;
+
+/** The gate in front of an MCP server. */
+export interface Gate<Storage> {
+  /**
+   * Registers a tool together with its authorization.
+   *
+   * @example
+   * ```text
+   * gate.tool(server, 'document_read', {
+   *   inputSchema: z.object({ id: z.string() }),
+   *   authorize: { kind: 'document', action: 'read', resource: ({ id }) => ({ id }) },
+   * }, ({ id }, ctx) => ctx.storage.documents.get(id));
+   * ```
+   */
+  tool<Schema extends StandardSchemaWithJSON | undefined = undefined>(
+    server: McpServer,
+    name: string,
+    config: ToolConfig<Schema, Storage>,
+    handler: ToolHandler<Schema, Storage>,
+  ): RegisteredTool;
+  /** Serves over streamable HTTP: a fetch-standard handler with everything in front. */
+  serve(factory: McpServerFactory, options?: HttpOptions): McpEndpoint;
+  /** Serves over stdio, for the principal that the operator names. */
+  stdio(factory: McpServerFactory, principal: StdioPrincipal, transport?: unknown): Promise<StdioServerHandle>;
+  /**
+   * Guards a server for a transport that is wired by hand. `contextOf` says, for each message, who it is from.
+   */
+  guard(server: GuardableServer, contextOf: (authInfo: object | undefined) => Promise<TenantContext>): GuardedServer;
+  /** The parts that adapters to other SDKs build on. */
+  readonly parts: GateParts;
+}
+
+/** What an adapter to another SDK builds on. */
+export interface GateParts {
+  readonly edge: ReturnType<typeof edge>;
+  readonly guard: Omit<GuardOptions, 'servers' | 'exchangeOf' | 'duplex'>;
+  readonly resource: string;
+  /** Runs a tool's handler inside a permitted call. */
+  runTool(name: string, args: unknown, handler: (args: never, context: ToolContext<never>) => unknown): Promise<unknown>;
+}
+
+/**
+ * Makes a gate: every MCP request behind it is authenticated, resolved to a tenant, decided by the PDP, run in the
+ * tenant's own storage and recorded.
+ *
+ * @throws PortcullisError `config_invalid`
+ * @example
+ * ```text
+ * const gate = portcullis({ identity, tenants, pdp, audit, storage, resource, authorizationServers });
+ * const endpoint = gate.serve(() => notesServer(gate));
+ * ```
+ */
+export function portcullis<Storage = undefined>(options: GateOptions<Storage>): Gate<Storage> {
+  const clock = options.clock ?? systemClock;
+  const onError = options.onError ?? ((error: Error) => { console.error('portcullis:', error.message); });
+  const denials = options.denials ?? 'error';
+  const storageFor = (context: TenantContext): Storage => options.storage?.(context) as Storage;
+
+  const record = recorder({
+    audit: options.audit,
+    onFailure: options.auditFailure ?? 'deny',
+    recordArguments: options.recordArguments ?? 'none',
+    onError,
+  });
+  const enforce = enforcer({
+    pdp: options.pdp,
+    storageFor,
+    obligations: options.obligations ?? {},
+    scopeImplies: options.scopeImplies ?? {},
+    recorder: record,
+    approvals: approvals({
+      key: options.approvals?.key,
+      ttlMs: options.approvals?.ttlMs,
+      store: options.approvals?.store ?? memoryApprovalStore(clock),
+      clock,
+    }),
+  });
+  const httpEdge = edge({
+    identity: options.identity,
+    tenants: options.tenants,
+    resource: options.resource,
+    authorizationServers: options.authorizationServers,
+    scopesSupported: options.scopesSupported,
+    resourceName: options.resourceName,
+    allowedOrigins: options.allowedOrigins,
+    maxBodyBytes: options.maxBodyBytes,
+    onRefusal: ({ error, requestId, identity, latencyMs }) => record.refusal(error, requestId, identity, latencyMs),
+  });
+  const guard = { enforcer: enforce, recorder: record, denials, onError };
+
+  async function runTool(name: string, args: unknown, handler: (args: never, context: ToolContext<never>) => unknown): Promise<unknown> {
+    const call = runningCall.getStore();
+    // Without a permit for this very tool the handler is not reached: a server that somebody connected past the guard
+    // denies every call.
+    if (call === undefined || call.permit.request.method !== 'tools/call' || call.permit.request.params?.['name'] !== name) {
+      throw new PortcullisError('denied', undefined, { detail: `no permit for tool ${name}` });
+    }
+    const context = toolContext(call, storageFor(call.exchange.context) as never, options.pdp, record.inHandler);
+    try {
+      return await handler(args as never, context);
+    } catch (error) {
+      if (error instanceof PortcullisError) call.refusal = error;
+      throw error;
+    }
+  }
+
+  return {
+    tool(server, name, config, handler) {
+      const { authorize, ...definition } = config;
+      registerRule(server, name, ruleOf(authorize as Authorize<unknown, unknown> | 'default', config.inputSchema));
+      const run = async (args: unknown): Promise<CallToolResult | InputRequiredResult> =>
+        toToolResult(await runTool(name, args, handler as never), config.outputSchema !== undefined);
+      // Without a schema the SDK calls back with the context alone.
+      return config.inputSchema === undefined
+        ? server.registerTool(name, definition as never, (() => run({})) as never)
+        : server.registerTool(name, definition as never, run as never);
+    },
+    serve: (factory, httpOptions = {}) =>
+      serveHttp(
+        factory,
+        {
+          edge: httpEdge,
+          resource: options.resource,
+          enforcer: enforce,
+          recorder: record,
+          denials,
+          onError,
+          watch: { tenants: options.tenants, recheckMs: options.recheckMs ?? 15_000, clock },
+        },
+        httpOptions,
+      ),
+    stdio: (factory, principal, transport) =>
+      serveStdioGuarded(factory, { guard, identity: options.identity, tenants: options.tenants, principal }, transport),
+    guard: (server, contextOf) =>
+      guardServer(server, {
+        ...guard,
+        duplex: true,
+        exchangeOf: async (extra) => {
+          const startedAt = performance.now();
+          return { context: await contextOf(extra?.authInfo), tickets: new Map(), signal: undefined, startedAt };
+        },
+      }),
+    parts: { edge: httpEdge, guard, resource: options.resource, runTool },
+  };
+}
+
+function ruleOf(authorize: Authorize<unknown, unknown> | 'default', schema: StandardSchemaWithJSON | undefined): ToolRule {
+  if (authorize === 'default') return { source: 'default' };
+  return isDeclared(authorize) ? declaredRule(authorize) : typedRule(authorize, schema);
+}

@@ -1,0 +1,56 @@
+import { PortcullisError, type AttributeValue } from '@portcullis/core';
+import type { Enforcer, ServerView } from '../enforce/enforcer.js';
+import type { Exchange } from '../enforce/exchange.js';
+import { isObject, isRequest, type RpcMessage, type RpcRequest } from '../message.js';
+import { refusalMessage } from '../transport/guard.js';
+
+/** What answers a request before the server gets it. */
+export type EarlyAnswer =
+  | { readonly kind: 'message'; readonly message: RpcMessage }
+  /** A refusal that is HTTP's to say: a step-up challenge. */
+  | { readonly kind: 'challenge'; readonly error: PortcullisError; readonly id: string | number };
+
+/** The most messages that one body may carry, as in the MCP SDK. */
+const maxBatch = 100;
+
+/**
+ * The requests in a body. Two that share an id could be answered with each other's answers.
+ *
+ * @throws PortcullisError `request_invalid`
+ */
+export function requestsIn(body: AttributeValue | undefined): readonly RpcRequest[] {
+  const messages: readonly unknown[] = Array.isArray(body) ? body : [body];
+  if (messages.length > maxBatch) throw new PortcullisError('request_invalid', 'the batch has too many messages');
+  const requests = messages.filter((message) => isObject(message)).filter((message) => isRequest(message as unknown as RpcMessage)) as unknown as RpcRequest[];
+  if (new Set(requests.map(({ id }) => id)).size !== requests.length) {
+    throw new PortcullisError('request_invalid', 'two requests of the batch share an id');
+  }
+  return requests;
+}
+
+/**
+ * Decides on the requests of one HTTP body before the server sees it. Permits become tickets that the guard takes up;
+ * the refusal of a single request is the answer of the whole exchange.
+ */
+export async function preauthorize(
+  requests: readonly RpcRequest[],
+  exchange: Exchange,
+  enforcer: Enforcer,
+  viewOf: (request: RpcRequest) => ServerView,
+  denials: 'error' | 'tool_result',
+): Promise<EarlyAnswer | undefined> {
+  for (const request of requests) {
+    const verdict = await enforcer.decide(request, exchange, viewOf(request));
+    if (verdict.kind === 'defer') continue;
+    if (requests.length === 1 && verdict.kind === 'refuse') {
+      return verdict.error.code === 'scope_insufficient'
+        ? { kind: 'challenge', error: verdict.error, id: request.id }
+        : { kind: 'message', message: refusalMessage(request, verdict.error, denials) };
+    }
+    if (requests.length === 1 && verdict.kind === 'answer') {
+      return { kind: 'message', message: { jsonrpc: '2.0', id: request.id, result: verdict.result } };
+    }
+    exchange.tickets.set(request.id, verdict);
+  }
+  return undefined;
+}

@@ -1,0 +1,97 @@
+import { PortcullisError, principalOf, type Attributes, type Decision, type Identity, type PolicyDecisionPoint, type Principal, type Tenant, type TenantContext } from '@portcullis/core';
+import { ask } from '../enforce/ask.js';
+import type { Question } from '../mapping/question.js';
+import type { RunningCall } from '../enforce/exchange.js';
+
+/** A resource that a handler asks about, once it has loaded it. */
+export interface ResourceQuery {
+  readonly kind: string;
+  readonly id: string;
+  /** Attributes that policies may compare. `tenant` is added by the gate. */
+  readonly attr?: Attributes | undefined;
+}
+
+/** What a tool's handler works with. Everything in it is for one caller in one tenant. */
+export interface ToolContext<Storage> {
+  readonly tenant: Tenant;
+  readonly principal: Principal;
+  readonly identity: Identity;
+  /** The sealed context, for storage adapters and the like. */
+  readonly context: TenantContext;
+  /** Correlates everything that happens for this request. */
+  readonly requestId: string;
+  /** The tenant's own storage, and nobody else's. */
+  readonly storage: Storage;
+  /** The decisions that let this call run. */
+  readonly decisions: readonly Decision[];
+  /** Ends with the request. */
+  readonly signal: AbortSignal | undefined;
+  /**
+   * Requires one more permission, for what is known only after a record was loaded.
+   *
+   * @throws PortcullisError `denied`, `cross_tenant`, `obligation_failed`, `pdp_unavailable`. Left alone, it becomes the answer of the call.
+   * @example
+   * ```text
+   * await ctx.authorize('update', { kind: 'document', id, attr: { owner: document.owner } });
+   *   asks: may auth0#auth0|alice (roles member) `update` document `doc-1` { tenant: acme, owner: … } in scope acme?
+   * ```
+   */
+  authorize(action: string, resource: ResourceQuery): Promise<Decision>;
+  /**
+   * Keeps the resources that the action is permitted on, asked as one question.
+   *
+   * @param describe - the resource behind an item
+   * @throws PortcullisError `cross_tenant`, `pdp_unavailable`
+   */
+  filter<Item>(action: string, items: readonly Item[], describe: (item: Item) => ResourceQuery): Promise<readonly Item[]>;
+}
+
+/** Records a decision that a handler asked for. */
+export type DecisionRecorder = (decisions: readonly Decision[], call: RunningCall, error?: PortcullisError) => Promise<void>;
+
+/** Makes the context of a running call. */
+export function toolContext<Storage>(
+  call: RunningCall,
+  storage: Storage,
+  pdp: PolicyDecisionPoint,
+  record: DecisionRecorder,
+): ToolContext<Storage> {
+  const { context, signal } = call.exchange;
+  return {
+    tenant: context.tenant,
+    principal: principalOf(context),
+    identity: context.identity,
+    context,
+    requestId: context.requestId,
+    storage,
+    decisions: call.permit.decisions,
+    signal,
+    async authorize(action, resource) {
+      try {
+        const [decision] = await ask(pdp, [questionOf(action, resource)], context, signal);
+        if (decision?.effect !== 'allow') {
+          await record(decision === undefined ? [] : [decision], call, new PortcullisError('denied'));
+          throw new PortcullisError('denied');
+        }
+        // Nobody is left to carry out an obligation in the middle of a handler.
+        if (decision.obligations.length > 0) {
+          throw new PortcullisError('obligation_failed', undefined, { detail: 'an obligation on a question that a handler asked' });
+        }
+        await record([decision], call);
+        return decision;
+      } catch (error) {
+        const refusal = error instanceof PortcullisError ? error : new PortcullisError('pdp_unavailable', undefined, { cause: error });
+        if (refusal.code === 'cross_tenant' || refusal.code === 'pdp_unavailable') await record([], call, refusal);
+        throw refusal;
+      }
+    },
+    async filter(action, items, describe) {
+      const decisions = await ask(pdp, items.map((item) => questionOf(action, describe(item))), context, signal);
+      return items.filter((_item, index) => decisions[index]?.effect === 'allow' && decisions[index].obligations.length === 0);
+    },
+  };
+}
+
+function questionOf(action: string, { kind, id, attr }: ResourceQuery): Question {
+  return { action: { name: action }, resource: { type: kind, id, properties: attr } };
+}
