@@ -1,0 +1,223 @@
+import { watch, type FSWatcher } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { PortcullisError, type PolicyDecisionPoint } from '@portcullis/core';
+import type { PolicyFinding } from '../policies/lint.js';
+import { cerbosBinary } from './binary.js';
+import { cerbos, type CerbosOptions } from './client.js';
+import { startEngine, type EngineLog, type EngineProcess } from './process.js';
+import { folderState, takeSnapshot, type PolicySnapshot } from './snapshot.js';
+
+/** How the engine is run. */
+export interface SidecarOptions extends Omit<CerbosOptions, 'tls'> {
+  /** The folder with the policies. */
+  readonly policies: string;
+  /** Whether attributes that break their schema are a denial. @defaultValue `reject` */
+  readonly schemaEnforcement?: 'none' | 'warn' | 'reject' | undefined;
+  /** How long the engine may take to start, in milliseconds. @defaultValue 15000 */
+  readonly startTimeoutMs?: number | undefined;
+  /** How often the folder is looked at where no change is signalled, in milliseconds; 0 for never. @defaultValue 1000 */
+  readonly pollMs?: number | undefined;
+  /** Lets scoped policies widen what the base policy allows. @defaultValue `false` */
+  readonly allowWideningScopes?: boolean | undefined;
+  /** Hears of an edit that is not served: the last good policies keep deciding. @defaultValue standard error */
+  readonly onPolicyError?: ((error: PortcullisError) => void) | undefined;
+  /** Hears of an edit that is live. */
+  readonly onPolicyChange?: ((snapshot: { readonly revision: string; readonly warnings: readonly PolicyFinding[] }) => void) | undefined;
+  /** Hears each line that the engine logs, from `warn` upwards. */
+  readonly onLog?: ((log: EngineLog) => void) | undefined;
+  /** The path of the binary. @defaultValue the one of the npm package `cerbos` */
+  readonly binary?: string | undefined;
+}
+
+/** A PDP that runs as a child of this process. */
+export interface Sidecar extends PolicyDecisionPoint {
+  /** The hash of the policies that decide now. */
+  readonly revision: string;
+  /** The process id of the engine's supervisor. */
+  readonly pid: number;
+  /** The address of the engine's socket. */
+  readonly target: string;
+}
+
+interface Generation {
+  readonly engine: EngineProcess;
+  readonly client: PolicyDecisionPoint;
+  readonly snapshot: PolicySnapshot;
+}
+
+/**
+ * Runs the Cerbos PDP from npm as a child of this process, on a private unix socket.
+ *
+ * The engine is never shown the folder that people edit. Each edit is copied, linted and compiled; only a good copy is
+ * given to a new engine, and only when that one is healthy do questions go to it. A broken edit is reported and
+ * changes nothing, and no question ever meets half an edit. An engine that dies is replaced in the same way.
+ *
+ * @throws PortcullisError `config_invalid` (no binary for this platform), `policies_invalid`, `pdp_unavailable`
+ * @example
+ * ```ts
+ * import { cerbosSidecar } from '@portcullis/pdp/cerbos';
+ *
+ * const pdp = await cerbosSidecar({ policies: './policies' });
+ * await pdp.close();
+ * ```
+ */
+export async function cerbosSidecar(options: SidecarOptions): Promise<Sidecar> {
+  const source = resolve(options.policies);
+  const binary = options.binary ?? cerbosBinary();
+  const root = await mkdtemp(join(tmpdir(), 'portcullis-'));
+  const onPolicyError = options.onPolicyError ?? ((error: PortcullisError) => { console.error(`portcullis: the edit is not served: ${error.message}`); });
+  const alive = new Set<Generation>();
+  let count = 0;
+  let closed = false;
+
+  async function start(snapshot: PolicySnapshot): Promise<Generation> {
+    const engine = await startEngine({
+      binary,
+      folder: join(root, `e${String(count++)}`),
+      policies: snapshot.folder,
+      schemaEnforcement: options.schemaEnforcement ?? 'reject',
+      startTimeoutMs: options.startTimeoutMs ?? 15_000,
+      onLog: options.onLog ?? (() => undefined),
+    });
+    const generation = { engine, client: cerbos(engine.target, { ...options, tls: false }), snapshot };
+    alive.add(generation);
+    return generation;
+  }
+
+  const snapshotOf = (): Promise<PolicySnapshot> =>
+    takeSnapshot(source, join(root, `p${String(count++)}`), binary, options.allowWideningScopes ?? false);
+
+  let state: string;
+  let current: Generation;
+  try {
+    const snapshot = await snapshotOf();
+    state = await folderState(source);
+    current = await start(snapshot);
+  } catch (error) {
+    await rm(root, { recursive: true, force: true });
+    throw error;
+  }
+
+  /** Changes run one after the other. */
+  let work: Promise<void> = Promise.resolve();
+  const inTurn = (change: () => Promise<void>): void => {
+    work = work.then(change).catch((error: unknown) => {
+      if (!closed) onPolicyError(error instanceof PortcullisError ? error : new PortcullisError('pdp_unavailable', 'the engine cannot be changed', { cause: error }));
+    });
+  };
+
+  async function replace(snapshot: PolicySnapshot): Promise<void> {
+    const previous = current;
+    const generation = await start(snapshot);
+    if (closed as boolean) {
+      await end(generation);
+      return;
+    }
+    current = generation;
+    superviseCurrent();
+    // Questions that are under way at the old engine may finish.
+    setTimeout(() => { void retire(previous, snapshot); }, options.deadlineMs ?? 1000).unref();
+  }
+
+  async function retire(previous: Generation, kept: PolicySnapshot): Promise<void> {
+    await end(previous);
+    if (previous.snapshot.folder !== kept.folder) await rm(previous.snapshot.folder, { recursive: true, force: true });
+  }
+
+  async function end(generation: Generation): Promise<void> {
+    alive.delete(generation);
+    await generation.client.close();
+    await generation.engine.stop();
+  }
+
+  /** Brings the engine back when it dies, more slowly each time it dies young. */
+  function superviseCurrent(): void {
+    const watched = current;
+    void watched.engine.ended.then(async () => {
+      for (let waitMs = 50; !closed && current === watched; waitMs = Math.min(waitMs * 2, 5000)) {
+        await new Promise((done) => setTimeout(done, waitMs).unref());
+        if (closed || current !== watched) return;
+        try {
+          current = await start(watched.snapshot);
+          await end(watched);
+          superviseCurrent();
+        } catch (error) {
+          onPolicyError(new PortcullisError('pdp_unavailable', 'the engine died and cannot be started again', { cause: error }));
+        }
+      }
+    });
+  }
+
+  async function look(): Promise<void> {
+    if (closed) return;
+    const seen = await folderState(source);
+    if (seen === state) return;
+    state = seen;
+    const snapshot = await snapshotOf();
+    if ((await folderState(source)) !== seen) {
+      // Somebody is still writing: what was copied may be half an edit.
+      state = '';
+      await rm(snapshot.folder, { recursive: true, force: true });
+      lookSoon();
+      return;
+    }
+    if (snapshot.revision === current.snapshot.revision) return;
+    await replace(snapshot);
+    options.onPolicyChange?.({ revision: snapshot.revision, warnings: snapshot.warnings });
+  }
+
+  let soon: NodeJS.Timeout | undefined;
+  function lookSoon(): void {
+    if (closed) return;
+    clearTimeout(soon);
+    soon = setTimeout(() => { inTurn(look); }, settleMs);
+    soon.unref();
+  }
+
+  superviseCurrent();
+  const watcher = watchFolder(source, lookSoon);
+  const pollMs = options.pollMs ?? 1000;
+  const poll = pollMs > 0 ? setInterval(() => { inTurn(look); }, pollMs) : undefined;
+  poll?.unref();
+
+  return {
+    engine: 'cerbos',
+    get revision() {
+      return current.snapshot.revision;
+    },
+    get pid() {
+      return current.engine.pid;
+    },
+    get target() {
+      return current.engine.target;
+    },
+    check: (request, callOptions) => current.client.check(request, callOptions),
+    plan: (request, callOptions) => current.client.plan(request, callOptions),
+    async close() {
+      if (closed) return;
+      closed = true;
+      clearTimeout(soon);
+      clearInterval(poll);
+      watcher?.close();
+      await work;
+      await Promise.all([...alive].map(end));
+      await rm(root, { recursive: true, force: true });
+    },
+  };
+}
+
+/** How long a folder has to be quiet before an edit counts as finished, in milliseconds. */
+const settleMs = 150;
+
+/** Signals changes where the platform can; polling finds the rest. */
+function watchFolder(folder: string, onChange: () => void): FSWatcher | undefined {
+  try {
+    const watcher = watch(folder, { recursive: true, persistent: false }, onChange);
+    watcher.on('error', () => undefined);
+    return watcher;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,122 @@
+import {
+  PlanExpression as CerbosExpression,
+  PlanExpressionValue,
+  PlanExpressionVariable,
+  type CheckResourcesResponse,
+  type CheckResourcesResult,
+  type PlanExpressionOperand,
+  type Principal as CerbosPrincipal,
+  type ResourceCheck,
+  type Value,
+} from '@cerbos/core';
+import { PortcullisError, type AttributeValue, type CheckRequest, type Decision, type PlanExpression, type Principal, type Resource, type ResourceQuestion } from '@portcullis/core';
+import { obligationsOf } from '../obligations.js';
+
+/** The name of the engine in decisions. */
+export const engineName = 'cerbos';
+
+/**
+ * The role of a principal that has none in the tenant. Cerbos refuses a request without roles; no policy should name
+ * this one, and `*` in a rule means it too.
+ */
+export const noRole = 'none';
+
+/** The principal, as Cerbos takes it. */
+export function toPrincipal(principal: Principal, scope: string, policyVersion: string): CerbosPrincipal {
+  return {
+    id: principal.id,
+    roles: principal.roles.length === 0 ? [noRole] : [...principal.roles],
+    attr: principal.attr as Record<string, Value>,
+    scope,
+    policyVersion,
+  };
+}
+
+/** A question, as Cerbos takes it. The attribute `tenant` is always the resource's owner, whatever else was said. */
+export function toResourceCheck({ resource, actions }: ResourceQuestion, scope: string, policyVersion: string): ResourceCheck {
+  return {
+    resource: { kind: resource.kind, id: resource.id, attr: attributesOf(resource), scope, policyVersion },
+    actions: [...actions],
+  };
+}
+
+function attributesOf(resource: Resource): Record<string, Value> {
+  return { ...resource.attr, tenant: resource.tenant } as Record<string, Value>;
+}
+
+/**
+ * Reads an answer by position, and only if it is complete: every resource as it was asked, every action, and nothing
+ * that is neither allow nor deny.
+ *
+ * @throws PortcullisError `pdp_unavailable`
+ */
+export function toDecisions(
+  request: CheckRequest,
+  questions: readonly ResourceQuestion[],
+  response: CheckResourcesResponse,
+  policyVersion: string,
+  durationMs: number,
+): readonly (readonly Decision[])[] {
+  if (response.results.length !== questions.length) throw nonsense('the number of results differs from the number of questions');
+  return questions.map((question, index) => {
+    const result = response.results[index];
+    if (result === undefined || result.resource.kind !== question.resource.kind || result.resource.id !== question.resource.id) {
+      throw nonsense('a result is for another resource than was asked');
+    }
+    if (result.outputs.some((output) => output.value === undefined)) {
+      // An output that could not be computed may have been an obligation.
+      return question.actions.map((action) => toDecision(request, question, action, result, response.cerbosCallId, policyVersion, durationMs, true));
+    }
+    return question.actions.map((action) => toDecision(request, question, action, result, response.cerbosCallId, policyVersion, durationMs, false));
+  });
+}
+
+function toDecision(
+  request: CheckRequest,
+  { resource }: ResourceQuestion,
+  action: string,
+  result: CheckResourcesResult,
+  callId: string,
+  policyVersion: string,
+  durationMs: number,
+  brokenOutput: boolean,
+): Decision {
+  const effect: unknown = Object.hasOwn(result.actions, action) ? result.actions[action] : undefined;
+  if (effect !== 'EFFECT_ALLOW' && effect !== 'EFFECT_DENY') throw nonsense('an action has no effect in the answer');
+  const metadata = result.metadata?.actions[action];
+  const outputs = result.outputs
+    .filter((output) => output.action === action || output.action === '')
+    .map((output) => ({ source: output.source, action, value: (output.value ?? null) as AttributeValue }));
+  return {
+    effect: effect === 'EFFECT_ALLOW' ? 'allow' : 'deny',
+    action,
+    resource: { kind: resource.kind, id: resource.id },
+    policy: metadata?.matchedPolicy === 'NO_MATCH' ? '' : (metadata?.matchedPolicy ?? ''),
+    policyVersion,
+    scope: metadata?.matchedScope ?? request.scope,
+    outputs,
+    obligations: brokenOutput ? [...obligationsOf(outputs), { id: 'output', type: 'malformed', properties: {} }] : obligationsOf(outputs),
+    callId,
+    durationMs,
+    engine: engineName,
+  };
+}
+
+/**
+ * A query plan's condition, as core says it.
+ *
+ * @throws PortcullisError `pdp_unavailable` for a condition of an unknown shape
+ */
+export function toPlanExpression(operand: PlanExpressionOperand): PlanExpression {
+  if (operand instanceof CerbosExpression) {
+    return { type: 'operation', operator: operand.operator, operands: operand.operands.map(toPlanExpression) };
+  }
+  if (operand instanceof PlanExpressionVariable) return { type: 'variable', name: operand.name };
+  if (operand instanceof PlanExpressionValue) return { type: 'value', value: operand.value as AttributeValue };
+  throw nonsense('the plan has an operand of an unknown shape');
+}
+
+/** The engine answered, and the answer cannot be trusted. */
+export function nonsense(detail: string): PortcullisError {
+  return new PortcullisError('pdp_unavailable', undefined, { detail });
+}

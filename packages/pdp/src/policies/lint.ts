@@ -1,0 +1,59 @@
+import type { PolicyDocument } from './read.js';
+
+/** Something about a policy that the engine accepts and a reviewer should not. */
+export interface PolicyFinding {
+  readonly severity: 'error' | 'warning';
+  readonly rule: 'scope_may_widen' | 'deny_may_err';
+  readonly file: string;
+  readonly message: string;
+}
+
+/**
+ * Looks for what is valid and dangerous.
+ *
+ * `scope_may_widen` (error): a scoped policy without parental consent can allow what the base policy does not; a
+ * tenant's policy may only narrow. `deny_may_err` (warning): a deny rule whose condition reads an attribute without
+ * `has(…)`; where the attribute is missing the condition errs, and a rule that errs does not deny.
+ *
+ * @see https://docs.cerbos.dev/cerbos/latest/policies/scoped_policies
+ */
+export function lintPolicies(policies: readonly PolicyDocument[]): readonly PolicyFinding[] {
+  return policies.flatMap((policy) => [...scopeFindings(policy), ...denyFindings(policy)]);
+}
+
+function scopeFindings(policy: PolicyDocument): readonly PolicyFinding[] {
+  if (policy.scope === '' || policy.requiresParentalConsent || policy.kind === 'role') return [];
+  return [
+    {
+      severity: 'error',
+      rule: 'scope_may_widen',
+      file: policy.file,
+      message: `the policy of scope \`${policy.scope}\` can widen its parent: set scopePermissions to SCOPE_PERMISSIONS_REQUIRE_PARENTAL_CONSENT_FOR_ALLOWS`,
+    },
+  ];
+}
+
+const attribute = /\b(?:R|P|request\.resource|request\.principal)\.attr\.(\w+)/g;
+
+function denyFindings(policy: PolicyDocument): readonly PolicyFinding[] {
+  return policy.rules
+    .filter((rule) => rule.effect === 'deny')
+    .flatMap((rule) => {
+      const unguarded = [...rule.condition.matchAll(attribute)]
+        .map((match) => match[0])
+        .filter((read) => !alwaysSent.has(read.replace(/^request\.resource/, 'R').replace(/^request\.principal/, 'P')))
+        .filter((read) => !rule.condition.includes(`has(${read})`));
+      return [...new Set(unguarded)].map((read): PolicyFinding => ({
+        severity: 'warning',
+        rule: 'deny_may_err',
+        file: policy.file,
+        message: `a deny rule on \`${rule.actions.join(', ')}\` reads \`${read}\` without \`has(${read})\`: where it is missing, the rule does not deny`,
+      }));
+    });
+}
+
+/** What the gate puts into every question. */
+const alwaysSent: ReadonlySet<string> = new Set([
+  'R.attr.tenant',
+  ...['tenant', 'plan', 'features', 'scopes', 'issuer', 'provider', 'subject', 'kind', 'token_roles', 'groups_known', 'actors'].map((name) => `P.attr.${name}`),
+]);
