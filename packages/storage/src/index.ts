@@ -1,0 +1,2 @@
+export { maxKeyBytes, ownKey, tenantKey, tenantPrefix } from './tenant-key.js';
+export type { KeyListOptions, KeyPage, TenantKeyValue } from './tenant-key-value.js';
