@@ -1,0 +1,1 @@
+export { startWorld, type World, type WorldOptions } from './world.js';
