@@ -34,7 +34,11 @@ export function expressAsMapping<Args, Storage>(authorize: TypedAuthorize<Args, 
 
 function record<Args, Storage>(resource: NonNullable<TypedAuthorize<Args, Storage>['resource']>): ResourceRef {
   const result = resource(recorder('params.arguments') as Args, recorder(undefined) as never);
-  if (result === undefined || result instanceof Promise) throw new Inexpressible();
+  if (result instanceof Promise) {
+    result.catch(() => undefined);
+    throw new Inexpressible();
+  }
+  if (result === undefined) throw new Inexpressible();
   return result;
 }
 
