@@ -32,7 +32,12 @@ export function auditLog({ destination }: AuditLogOptions): AuditSink {
   let failure: unknown;
   let closed = false;
   const logger = pino(
-    { base: null, messageKey: 'message', timestamp: () => `,"time":"${new Date().toISOString()}"`, formatters: { level: () => ({}) } },
+    {
+      base: null,
+      messageKey: 'message',
+      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      formatters: { level: () => ({}) },
+    },
     {
       write(line) {
         try {
@@ -52,7 +57,9 @@ export function auditLog({ destination }: AuditLogOptions): AuditSink {
       } catch (error) {
         failure = error;
       }
-      return failure === undefined ? Promise.resolve() : Promise.reject(unavailable('the audit log cannot be written', failure));
+      return failure === undefined
+        ? Promise.resolve()
+        : Promise.reject(unavailable('the audit log cannot be written', failure));
     },
     flush: () => Promise.resolve(),
     close() {

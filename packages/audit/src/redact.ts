@@ -1,7 +1,8 @@
 /** What a secret is replaced with. */
 export const redacted = '[redacted]';
 
-const secretName = /^(authorization|proxy-authorization|cookie|set-cookie|password|passwd|secret|client_secret|api[-_]?key|access_token|refresh_token|id_token|token|private_key|requestState)$/i;
+const secretName =
+  /^(authorization|proxy-authorization|cookie|set-cookie|password|passwd|secret|client_secret|api[-_]?key|access_token|refresh_token|id_token|token|private_key|requestState)$/i;
 const jwt = /\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){1,3}/g;
 const bearer = /\b(bearer|basic)\s+[A-Za-z0-9\-._~+/]{6,}=*/gi;
 const pem = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g;
@@ -20,7 +21,10 @@ export function redact(value: unknown, maxText = 2000): unknown {
     if (Array.isArray(item)) return item.map((member) => visit(member, depth + 1));
     if (typeof item === 'object' && item !== null) {
       return Object.fromEntries(
-        Object.entries(item).map(([name, member]) => [redactText(name), secretName.test(name) ? redacted : visit(member, depth + 1)]),
+        Object.entries(item).map(([name, member]) => [
+          redactText(name),
+          secretName.test(name) ? redacted : visit(member, depth + 1),
+        ]),
       );
     }
     return typeof item === 'bigint' ? String(item) : item;

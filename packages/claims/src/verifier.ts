@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto';
 import { compactVerify, errors } from 'jose';
 import { LRUCache } from 'lru-cache';
-import { PortcullisError, systemClock, tokenInvalid, type Clock, type Identity, type IdentityVerifier } from '@portcullis/core';
+import {
+  PortcullisError,
+  systemClock,
+  tokenInvalid,
+  type Clock,
+  type Identity,
+  type IdentityVerifier,
+} from '@portcullis/core';
 import { sealIdentity } from '@portcullis/core/seal';
 import { isRemote, type Issuer } from './issuer.js';
 import { requireSecureUrl } from './keys/fetch-json.js';
@@ -99,7 +106,8 @@ export function verifier(issuers: readonly Issuer[], options: VerifierOptions = 
     const hash = createHash('sha256').update(token).digest('base64');
     const cached = cache?.get(hash);
     const identity = cached ?? (await verifyNew(token));
-    if (identity.expiresAt + skewOf(identity) <= clock()) throw tokenInvalid('expired', 'the token has expired', { claim: 'exp' });
+    if (identity.expiresAt + skewOf(identity) <= clock())
+      throw tokenInvalid('expired', 'the token has expired', { claim: 'exp' });
     requireNotRevoked(identity, hash);
     if (cached === undefined) cache?.set(hash, identity);
     return identity;
@@ -107,13 +115,15 @@ export function verifier(issuers: readonly Issuer[], options: VerifierOptions = 
 
   async function verifyNew(token: string): Promise<Identity> {
     const decoded = decodeToken(token, maxTokenBytes);
-    const issuer = issuerOf(decoded.payload);
+    const { issuer, iss: issuerClaim } = issuerOf(decoded.payload);
     const algorithm = requireHeader(decoded, issuer);
     const { kid } = decoded.header;
-    if (kid !== undefined && (typeof kid !== 'string' || kid === '')) throw tokenInvalid('header', 'the header’s `kid` is malformed');
+    if (kid !== undefined && (typeof kid !== 'string' || kid === ''))
+      throw tokenInvalid('header', 'the header’s `kid` is malformed');
     const key = await keySources.get(issuer)?.find(kid, algorithm);
     if (key === undefined) throw tokenInvalid('key', 'the issuer has no such key');
-    if (issuer.acceptsKeyOf?.(key.issuer, decoded.payload) === false) throw tokenInvalid('key', 'the key is not for this issuer');
+    if (issuer.acceptsKeyOf?.(key.issuer, decoded.payload) === false)
+      throw tokenInvalid('key', 'the key is not for this issuer');
     await compactVerify(token, key.key, { algorithms: [algorithm] }).catch((error: unknown) => {
       throw joseRefusal(error);
     });
@@ -122,7 +132,7 @@ export function verifier(issuers: readonly Issuer[], options: VerifierOptions = 
     const normalized = issuer.normalize(claims);
     const identity = sealIdentity({
       provider: issuer.name,
-      issuer: String(claims['iss']),
+      issuer: issuerClaim,
       key: `${issuer.name}#${normalized.subject}`,
       subject: normalized.subject,
       sub: normalized.sub,
@@ -143,12 +153,14 @@ export function verifier(issuers: readonly Issuer[], options: VerifierOptions = 
     return identity;
   }
 
-  function issuerOf(payload: Claims): Issuer {
+  function issuerOf(payload: Claims): { readonly issuer: Issuer; readonly iss: string } {
     const { iss } = payload;
-    if (typeof iss !== 'string' || iss === '') throw tokenInvalid('issuer', 'claim `iss` is missing or malformed', { claim: 'iss' });
+    if (typeof iss !== 'string' || iss === '')
+      throw tokenInvalid('issuer', 'claim `iss` is missing or malformed', { claim: 'iss' });
     const [issuer, ...others] = issuers.filter((candidate) => candidate.claimsIssuer(iss, payload));
-    if (issuer === undefined || others.length > 0) throw tokenInvalid('issuer', 'the issuer is not trusted', { claim: 'iss' });
-    return issuer;
+    if (issuer === undefined || others.length > 0)
+      throw tokenInvalid('issuer', 'the issuer is not trusted', { claim: 'iss' });
+    return { issuer, iss };
   }
 
   function requireNotRevoked(identity: Identity, hash: string): void {
@@ -172,7 +184,10 @@ export function verifier(issuers: readonly Issuer[], options: VerifierOptions = 
           extra: { identity },
         };
       } catch (error) {
-        const refusal = error instanceof PortcullisError ? error : new PortcullisError('keys_unavailable', undefined, { cause: error });
+        const refusal =
+          error instanceof PortcullisError
+            ? error
+            : new PortcullisError('keys_unavailable', undefined, { cause: error });
         throw options.oauthError?.(refusal) ?? new OAuthRefusal(refusal);
       }
     },
@@ -197,8 +212,10 @@ function skewOf(identity: Identity): number {
 function requireDistinctNames(issuers: readonly Issuer[]): void {
   const names = issuers.map(({ name }) => name);
   for (const name of names) {
-    if (name === '' || name.includes('#')) throw new PortcullisError('config_invalid', `issuers: the name \`${name}\` is empty or has a \`#\``);
-    if (names.indexOf(name) !== names.lastIndexOf(name)) throw new PortcullisError('config_invalid', `issuers: two are named \`${name}\``);
+    if (name === '' || name.includes('#'))
+      throw new PortcullisError('config_invalid', `issuers: the name \`${name}\` is empty or has a \`#\``);
+    if (names.indexOf(name) !== names.lastIndexOf(name))
+      throw new PortcullisError('config_invalid', `issuers: two are named \`${name}\``);
   }
 }
 
@@ -224,8 +241,9 @@ function requireHeader({ header }: DecodedToken, issuer: Issuer): string {
 
 /** jose's own refusals, as ours. What it says may quote the token, and stays inside. */
 function joseRefusal(error: unknown): PortcullisError {
-  if (error instanceof errors.JWSSignatureVerificationFailed) return tokenInvalid('signature', 'the signature is not valid');
-  if (error instanceof errors.JOSEAlgNotAllowed) return tokenInvalid('algorithm', 'the signature algorithm is not allowed');
+  if (error instanceof errors.JWSSignatureVerificationFailed)
+    return tokenInvalid('signature', 'the signature is not valid');
+  if (error instanceof errors.JOSEAlgNotAllowed)
+    return tokenInvalid('algorithm', 'the signature algorithm is not allowed');
   return tokenInvalid('signature', 'the signature cannot be verified');
 }
-

@@ -23,38 +23,193 @@ const internal = -32603;
  * of COAZ-MCP, the AuthZEN binding for MCP; `-32020` is MCP's own for headers that contradict the body.
  */
 export const errorTable = {
-  token_missing: { http: 401, rpc: unauthenticated, title: 'a bearer token is required', help: 'The request has no `Authorization: Bearer` header. Get a token from one of the authorization servers in the protected-resource metadata.' },
-  token_invalid: { http: 401, rpc: unauthenticated, title: 'the bearer token is not valid', help: 'The token broke a rule; `data.rule` names the rule, and where one is at fault, the claim. Get a new token.' },
-  keys_unavailable: { http: 503, rpc: internal, title: 'the token cannot be verified now', help: 'The issuer’s signing keys cannot be fetched and no usable copy is cached. Nothing is accepted until they can.' },
-  scope_insufficient: { http: 403, rpc: denied, title: 'the token lacks a scope', help: 'Policy would allow the call, but the client was not granted every scope it needs. The `WWW-Authenticate` header lists them all; ask for them and retry.' },
-  origin_refused: { http: 403, rpc: unauthenticated, title: 'the origin is not allowed', help: 'A browser sent an `Origin` that is not on the list of allowed origins.' },
-  host_refused: { http: 421, rpc: unauthenticated, title: 'the host is not served here', help: 'The `Host` header names none of the configured hosts.' },
-  request_invalid: { http: 400, rpc: -32600, title: 'the request is malformed', help: 'The body is not JSON, not JSON-RPC, or a header is malformed or repeated.' },
-  request_too_large: { http: 413, rpc: -32600, title: 'the request is too large', help: 'The body is larger than the configured limit.' },
-  header_mismatch: { http: 400, rpc: -32020, title: 'headers contradict the body', help: '`Mcp-Method` or `Mcp-Name` says something else than the JSON-RPC body. Only the body is ever authorized.' },
-  session_unknown: { http: 404, rpc: denied, title: 'session not found', help: 'There is no such session, it has ended, or it belongs to another identity or tenant. Start a new one.' },
-  tenant_required: { http: 400, rpc: invalidParams, title: 'choose a tenant', help: 'The identity belongs to several tenants and the request names none; `data.tenants` lists them. Send `X-Tenant-ID` or use the tenant’s subdomain.' },
-  tenant_unknown: { http: 403, rpc: denied, title: 'the tenant is not known', help: 'The token speaks for a tenant that is not registered here.' },
-  tenant_suspended: { http: 403, rpc: denied, title: 'the tenant is suspended', help: 'The tenant has been suspended by its operator.' },
-  tenant_expired: { http: 403, rpc: denied, title: 'the tenant’s trial has ended', help: 'The tenant’s trial period is over.' },
-  not_a_member: { http: 403, rpc: denied, title: 'not a member of this tenant', help: 'The identity does not belong to the tenant that the request names. Whether that tenant exists is not told.' },
-  tenant_mismatch: { http: 403, rpc: denied, title: 'the request names two different tenants', help: 'The token, the host and the `X-Tenant-ID` header do not agree, or the issuer may not speak for the tenant.' },
-  cross_tenant: { http: 403, rpc: denied, title: 'denied', help: 'The call named a resource of another tenant. It was refused before the PDP was asked, and recorded as a cross-tenant attempt. The caller reads `denied`.' },
+  token_missing: {
+    http: 401,
+    rpc: unauthenticated,
+    title: 'a bearer token is required',
+    help: 'The request has no `Authorization: Bearer` header. Get a token from one of the authorization servers in the protected-resource metadata.',
+  },
+  token_invalid: {
+    http: 401,
+    rpc: unauthenticated,
+    title: 'the bearer token is not valid',
+    help: 'The token broke a rule; `data.rule` names the rule, and where one is at fault, the claim. Get a new token.',
+  },
+  keys_unavailable: {
+    http: 503,
+    rpc: internal,
+    title: 'the token cannot be verified now',
+    help: 'The issuer’s signing keys cannot be fetched and no usable copy is cached. Nothing is accepted until they can.',
+  },
+  scope_insufficient: {
+    http: 403,
+    rpc: denied,
+    title: 'the token lacks a scope',
+    help: 'Policy would allow the call, but the client was not granted every scope it needs. The `WWW-Authenticate` header lists them all; ask for them and retry.',
+  },
+  origin_refused: {
+    http: 403,
+    rpc: unauthenticated,
+    title: 'the origin is not allowed',
+    help: 'A browser sent an `Origin` that is not on the list of allowed origins.',
+  },
+  host_refused: {
+    http: 421,
+    rpc: unauthenticated,
+    title: 'the host is not served here',
+    help: 'The `Host` header names none of the configured hosts.',
+  },
+  request_invalid: {
+    http: 400,
+    rpc: -32600,
+    title: 'the request is malformed',
+    help: 'The body is not JSON, not JSON-RPC, or a header is malformed or repeated.',
+  },
+  request_too_large: {
+    http: 413,
+    rpc: -32600,
+    title: 'the request is too large',
+    help: 'The body is larger than the configured limit.',
+  },
+  header_mismatch: {
+    http: 400,
+    rpc: -32020,
+    title: 'headers contradict the body',
+    help: '`Mcp-Method` or `Mcp-Name` says something else than the JSON-RPC body. Only the body is ever authorized.',
+  },
+  session_unknown: {
+    http: 404,
+    rpc: denied,
+    title: 'session not found',
+    help: 'There is no such session, it has ended, or it belongs to another identity or tenant. Start a new one.',
+  },
+  tenant_required: {
+    http: 400,
+    rpc: invalidParams,
+    title: 'choose a tenant',
+    help: 'The identity belongs to several tenants and the request names none; `data.tenants` lists them. Send `X-Tenant-ID` or use the tenant’s subdomain.',
+  },
+  tenant_unknown: {
+    http: 403,
+    rpc: denied,
+    title: 'the tenant is not known',
+    help: 'The token speaks for a tenant that is not registered here.',
+  },
+  tenant_suspended: {
+    http: 403,
+    rpc: denied,
+    title: 'the tenant is suspended',
+    help: 'The tenant has been suspended by its operator.',
+  },
+  tenant_expired: {
+    http: 403,
+    rpc: denied,
+    title: 'the tenant’s trial has ended',
+    help: 'The tenant’s trial period is over.',
+  },
+  not_a_member: {
+    http: 403,
+    rpc: denied,
+    title: 'not a member of this tenant',
+    help: 'The identity does not belong to the tenant that the request names. Whether that tenant exists is not told.',
+  },
+  tenant_mismatch: {
+    http: 403,
+    rpc: denied,
+    title: 'the request names two different tenants',
+    help: 'The token, the host and the `X-Tenant-ID` header do not agree, or the issuer may not speak for the tenant.',
+  },
+  cross_tenant: {
+    http: 403,
+    rpc: denied,
+    title: 'denied',
+    help: 'The call named a resource of another tenant. It was refused before the PDP was asked, and recorded as a cross-tenant attempt. The caller reads `denied`.',
+  },
   denied: { http: 403, rpc: denied, title: 'denied', help: 'Policy does not allow it. More scope would not help.' },
-  method_unknown: { http: 403, rpc: denied, title: 'denied', help: 'The gate has no authorization rule for this MCP method. The caller reads `denied`.' },
-  obligation_failed: { http: 403, rpc: denied, title: 'denied', help: 'Policy allows it under an obligation that could not be carried out.' },
-  approval_required: { http: 403, rpc: denied, title: 'a person has to approve this call', help: 'Policy asks for a human approval and the client cannot show the question, or the answer was no.' },
-  limit_exceeded: { http: 429, rpc: limited, title: 'a limit is reached', help: 'A rate limit, a quota or a concurrency limit is reached.' },
-  mapping_error: { http: 400, rpc: invalidParams, title: 'the call cannot be mapped to a question', help: 'The tool’s authorization mapping failed: a field is missing, an expression failed, or the mapping is malformed. `data.field` names it.' },
-  pdp_unavailable: { http: 503, rpc: internal, title: 'the decision point cannot be asked', help: 'The PDP did not answer in time, could not be reached, or answered nonsense. Nothing runs.' },
-  store_unavailable: { http: 503, rpc: internal, title: 'the tenant store cannot be asked', help: 'The tenant registry could not be read. Nothing runs.' },
-  storage_refused: { http: 403, rpc: denied, title: 'the storage refused the operation', help: 'A key, path or context was not acceptable to the tenant’s storage.' },
-  storage_unavailable: { http: 503, rpc: internal, title: 'the storage cannot be reached', help: 'The backend behind the tenant’s storage failed.' },
-  audit_unavailable: { http: 503, rpc: internal, title: 'the audit record cannot be written', help: 'The audit sink refused the record, so the call did not run.' },
-  conflict: { http: 409, rpc: invalidParams, title: 'the record was changed or exists already', help: 'A record with this id exists, or it changed since it was read.' },
-  config_invalid: { http: 500, rpc: internal, title: 'the configuration is not valid', help: 'Found at start-up. The message names the option.' },
-  policies_invalid: { http: 500, rpc: internal, title: 'the policies are not valid', help: 'Found at start-up or on an edit. The message carries the engine’s own.' },
-  tools_unreconciled: { http: 500, rpc: internal, title: 'tools and policies do not fit together', help: 'Found at start-up: a tool no policy can allow, a policy for no tool, a tool without a mapping, or a changed definition.' },
+  method_unknown: {
+    http: 403,
+    rpc: denied,
+    title: 'denied',
+    help: 'The gate has no authorization rule for this MCP method. The caller reads `denied`.',
+  },
+  obligation_failed: {
+    http: 403,
+    rpc: denied,
+    title: 'denied',
+    help: 'Policy allows it under an obligation that could not be carried out.',
+  },
+  approval_required: {
+    http: 403,
+    rpc: denied,
+    title: 'a person has to approve this call',
+    help: 'Policy asks for a human approval and the client cannot show the question, or the answer was no.',
+  },
+  limit_exceeded: {
+    http: 429,
+    rpc: limited,
+    title: 'a limit is reached',
+    help: 'A rate limit, a quota or a concurrency limit is reached.',
+  },
+  mapping_error: {
+    http: 400,
+    rpc: invalidParams,
+    title: 'the call cannot be mapped to a question',
+    help: 'The tool’s authorization mapping failed: a field is missing, an expression failed, or the mapping is malformed. `data.field` names it.',
+  },
+  pdp_unavailable: {
+    http: 503,
+    rpc: internal,
+    title: 'the decision point cannot be asked',
+    help: 'The PDP did not answer in time, could not be reached, or answered nonsense. Nothing runs.',
+  },
+  store_unavailable: {
+    http: 503,
+    rpc: internal,
+    title: 'the tenant store cannot be asked',
+    help: 'The tenant registry could not be read. Nothing runs.',
+  },
+  storage_refused: {
+    http: 403,
+    rpc: denied,
+    title: 'the storage refused the operation',
+    help: 'A key, path or context was not acceptable to the tenant’s storage.',
+  },
+  storage_unavailable: {
+    http: 503,
+    rpc: internal,
+    title: 'the storage cannot be reached',
+    help: 'The backend behind the tenant’s storage failed.',
+  },
+  audit_unavailable: {
+    http: 503,
+    rpc: internal,
+    title: 'the audit record cannot be written',
+    help: 'The audit sink refused the record, so the call did not run.',
+  },
+  conflict: {
+    http: 409,
+    rpc: invalidParams,
+    title: 'the record was changed or exists already',
+    help: 'A record with this id exists, or it changed since it was read.',
+  },
+  config_invalid: {
+    http: 500,
+    rpc: internal,
+    title: 'the configuration is not valid',
+    help: 'Found at start-up. The message names the option.',
+  },
+  policies_invalid: {
+    http: 500,
+    rpc: internal,
+    title: 'the policies are not valid',
+    help: 'Found at start-up or on an edit. The message carries the engine’s own.',
+  },
+  tools_unreconciled: {
+    http: 500,
+    rpc: internal,
+    title: 'tools and policies do not fit together',
+    help: 'Found at start-up: a tool no policy can allow, a policy for no tool, a tool without a mapping, or a changed definition.',
+  },
 } as const satisfies Record<string, ErrorRow>;
 
 /** A stable error code: part of the public contract. */
@@ -152,7 +307,11 @@ const hidden: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['cross_tenant', 'meth
  * @param rule - the rule that the token broke
  * @param message - one line for the caller; names the claim where one is at fault, never the token
  */
-export function tokenInvalid(rule: TokenRule, message: string, options: ErrorOptions & { readonly claim?: string } = {}): PortcullisError {
+export function tokenInvalid(
+  rule: TokenRule,
+  message: string,
+  options: ErrorOptions & { readonly claim?: string } = {},
+): PortcullisError {
   const { claim, ...rest } = options;
   return new PortcullisError('token_invalid', message, {
     ...rest,

@@ -2,8 +2,7 @@ import type { AttributeValue } from './attributes.js';
 
 /** The groups of an identity: known, or unknown because the provider sent a pointer instead of the list. */
 export type Groups =
-  | { readonly known: true; readonly ids: readonly string[] }
-  | { readonly known: false; readonly reason: 'overage' };
+  { readonly known: true; readonly ids: readonly string[] } | { readonly known: false; readonly reason: 'overage' };
 
 /**
  * Who acts on whose behalf: the chain of `act` claims of a delegated token, the present actor first.

@@ -1,4 +1,5 @@
 export type { Attributes, AttributeValue } from './attributes.js';
+export { readBoundedText, TooLargeError } from './bounded-text.js';
 export { systemClock, type Clock } from './clock.js';
 export type {
   Action,
@@ -16,7 +17,15 @@ export type {
   Resource,
   ResourceQuestion,
 } from './decision.js';
-export { errorTable, PortcullisError, tokenInvalid, type ErrorCode, type ErrorOptions, type ErrorRow, type TokenRule } from './errors.js';
+export {
+  errorTable,
+  PortcullisError,
+  tokenInvalid,
+  type ErrorCode,
+  type ErrorOptions,
+  type ErrorRow,
+  type TokenRule,
+} from './errors.js';
 export type { Actor, Groups, Identity, IdentityVerifier } from './identity.js';
 export { principalOf } from './principal.js';
 export { deepFreeze, isSealedIdentity, isSealedTenantContext } from './seal.js';

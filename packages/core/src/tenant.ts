@@ -108,4 +108,3 @@ export interface TenantResolver {
    */
   recheck(context: TenantContext): Promise<TenantContext>;
 }
-

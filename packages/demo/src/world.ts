@@ -49,7 +49,9 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     cerbosSidecar({
       policies: options.policies,
       onPolicyChange: () => options.onPolicyChange?.(),
-      ...(options.onPolicyError === undefined ? {} : { onPolicyError: (error) => options.onPolicyError?.(error.message) }),
+      ...(options.onPolicyError === undefined
+        ? {}
+        : { onPolicyError: (error) => options.onPolicyError?.(error.message) }),
     }),
   ]);
   const store = memoryStore();
@@ -65,9 +67,21 @@ export async function startWorld(options: WorldOptions): Promise<World> {
 
   const gate = portcullis({
     identity: verifier([
-      auth0({ name: 'auth0', issuer: auth0Issuer.issuer, audience: fixtures.audience, requireOrganization: true, rolesClaim: fixtures.auth0.rolesClaim }),
+      auth0({
+        name: 'auth0',
+        issuer: auth0Issuer.issuer,
+        audience: fixtures.audience,
+        requireOrganization: true,
+        rolesClaim: fixtures.auth0.rolesClaim,
+      }),
       entra({ name: 'entra', authority: entraIssuer.origin, tenant: 'registered', audience: fixtures.entra.audience }),
-      cognito({ name: 'cognito', endpoint: cognitoIssuer.origin, userPoolId: fixtures.cognito.userPoolId, clientIds: [fixtures.cognito.client], tokenUse: 'access' }),
+      cognito({
+        name: 'cognito',
+        endpoint: cognitoIssuer.origin,
+        userPoolId: fixtures.cognito.userPoolId,
+        clientIds: [fixtures.cognito.client],
+        tokenUse: 'access',
+      }),
     ]),
     tenants: resolver({ registry: registry({ store }) }),
     pdp,
@@ -90,13 +104,23 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       await endpoint.close();
       http.closeAllConnections();
       await new Promise((resolve) => http.close(resolve));
-      await Promise.all([pdp.close(), auth0Issuer.close(), entraIssuer.close(), cognitoIssuer.close(), audit.close(), storage.close(), store.close()]);
+      await Promise.all([
+        pdp.close(),
+        auth0Issuer.close(),
+        entraIssuer.close(),
+        cognitoIssuer.close(),
+        audit.close(),
+        storage.close(),
+        store.close(),
+      ]);
     },
   };
 }
 
 function listen(http: Server, endpoint: McpEndpoint): void {
-  const listener = getRequestListener((request, { incoming }) => endpoint.fetch(request, { peerAddress: incoming.socket.remoteAddress }));
+  const listener = getRequestListener((request, { incoming }) =>
+    endpoint.fetch(request, { peerAddress: incoming.socket.remoteAddress }),
+  );
   http.on('request', (request, response) => void listener(request, response));
 }
 

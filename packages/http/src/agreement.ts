@@ -26,7 +26,8 @@ export function requireHeaderAgreement(headers: Headers, body: AttributeValue): 
   if (method !== null && method.trim() !== body['method']) {
     throw new PortcullisError('header_mismatch', 'the Mcp-Method header disagrees with the body');
   }
-  const member = typeof body['method'] === 'string' && Object.hasOwn(named, body['method']) ? named[body['method']] : undefined;
+  const member =
+    typeof body['method'] === 'string' && Object.hasOwn(named, body['method']) ? named[body['method']] : undefined;
   if (name === null || member === undefined) return;
   const params = body['params'];
   if (decodeName(name.trim()) !== (isObject(params) ? params[member] : undefined)) {
@@ -40,6 +41,6 @@ function decodeName(value: string): string {
   return encoded === undefined ? value : Buffer.from(encoded, 'base64').toString('utf8');
 }
 
-function isObject(value: AttributeValue | undefined): value is { readonly [name: string]: AttributeValue } {
+function isObject(value: AttributeValue | undefined): value is Readonly<Record<string, AttributeValue>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

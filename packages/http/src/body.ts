@@ -1,4 +1,10 @@
-import { parseStrictJson, PortcullisError, type AttributeValue } from '@portcullis/core';
+import {
+  parseStrictJson,
+  PortcullisError,
+  readBoundedText,
+  TooLargeError,
+  type AttributeValue,
+} from '@portcullis/core';
 
 /**
  * Reads a request's JSON body once, so that what is authorized is what is served.
@@ -7,13 +13,18 @@ import { parseStrictJson, PortcullisError, type AttributeValue } from '@portcull
  * @returns the parsed body, or `undefined` for an empty one or one that is not JSON (the server answers those)
  * @throws PortcullisError `request_too_large`; `request_invalid` for duplicate member names or absurd nesting
  */
-export async function readJsonBody(request: Request, maxBytes: number): Promise<{ readonly text: string; readonly json: AttributeValue | undefined }> {
+export async function readJsonBody(
+  request: Request,
+  maxBytes: number,
+): Promise<{ readonly text: string; readonly json: AttributeValue | undefined }> {
   const text = await readText(request, maxBytes);
   try {
     return { text, json: parseStrictJson(text) };
   } catch (error) {
     if (!isJson(text)) return { text, json: undefined };
-    throw new PortcullisError('request_invalid', error instanceof SyntaxError ? error.message : undefined, { cause: error });
+    throw new PortcullisError('request_invalid', error instanceof SyntaxError ? error.message : undefined, {
+      cause: error,
+    });
   }
 }
 
@@ -27,16 +38,10 @@ function isJson(text: string): boolean {
 }
 
 async function readText(request: Request, maxBytes: number): Promise<string> {
-  if (Number(request.headers.get('content-length') ?? 0) > maxBytes) throw new PortcullisError('request_too_large');
-  if (request.body === null) return '';
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of request.body) {
-    size += chunk.byteLength;
-    if (size > maxBytes) throw new PortcullisError('request_too_large');
-    chunks.push(chunk);
+  try {
+    return await readBoundedText(request, maxBytes);
+  } catch (cause) {
+    if (cause instanceof TooLargeError) throw new PortcullisError('request_too_large', undefined, { cause });
+    throw new PortcullisError('request_invalid', 'the body cannot be read', { cause });
   }
-  return decoder.decode(Buffer.concat(chunks));
 }
-
-const decoder = new TextDecoder('utf-8', { fatal: false });

@@ -1,4 +1,4 @@
-import { PortcullisError } from '@portcullis/core';
+import type { PortcullisError } from '@portcullis/core';
 
 /** What a challenge tells beside the error. */
 export interface ChallengeContext {

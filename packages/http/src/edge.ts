@@ -104,7 +104,12 @@ export function edge(options: EdgeOptions): Edge {
           const read = await readJsonBody(request, maxBodyBytes);
           body = read.json;
           if (body !== undefined) requireHeaderAgreement(request.headers, body);
-          forward = new Request(request.url, { method: 'POST', headers: request.headers, body: read.text, signal: request.signal });
+          forward = new Request(request.url, {
+            method: 'POST',
+            headers: request.headers,
+            body: read.text,
+            signal: request.signal,
+          });
         }
         const context = await options.tenants.resolve({
           identity,

@@ -1,4 +1,12 @@
-import type { CallToolResult, InputRequiredResult, McpServer, McpServerFactory, RegisteredTool, StandardSchemaWithJSON, ToolAnnotations } from '@modelcontextprotocol/server';
+import type {
+  CallToolResult,
+  InputRequiredResult,
+  McpServer,
+  McpServerFactory,
+  RegisteredTool,
+  StandardSchemaWithJSON,
+  ToolAnnotations,
+} from '@modelcontextprotocol/server';
 import type { StdioServerHandle } from '@modelcontextprotocol/server/stdio';
 import { PortcullisError, systemClock, type TenantContext } from '@portcullis/core';
 import { edge } from '@portcullis/http';
@@ -18,7 +26,9 @@ import { guardServer, type GuardableServer, type GuardedServer } from './transpo
 import type { GuardOptions } from './transport/guard.js';
 
 /** What a tool is called with: the output of its schema. */
-export type ToolArguments<Schema> = Schema extends StandardSchemaWithJSON ? StandardSchemaWithJSON.InferOutput<Schema> : Record<string, never>;
+export type ToolArguments<Schema> = Schema extends StandardSchemaWithJSON
+  ? StandardSchemaWithJSON.InferOutput<Schema>
+  : Record<string, never>;
 
 /** A tool, and what it needs to be allowed to do. */
 export interface ToolConfig<Schema extends StandardSchemaWithJSON | undefined, Storage> {
@@ -38,7 +48,10 @@ export interface ToolConfig<Schema extends StandardSchemaWithJSON | undefined, S
 export type ToolOutput = CallToolResult | InputRequiredResult | string | number | boolean | object | null;
 
 /** A tool's code. It runs only after the gate has permitted the call. */
-export type ToolHandler<Schema, Storage> = (args: ToolArguments<Schema>, context: ToolContext<Storage>) => ToolOutput | Promise<ToolOutput>;
+export type ToolHandler<Schema, Storage> = (
+  args: ToolArguments<Schema>,
+  context: ToolContext<Storage>,
+) => ToolOutput | Promise<ToolOutput>;
 
 /** The gate in front of an MCP server. */
 export interface Gate<Storage> {
@@ -77,7 +90,11 @@ export interface GateParts {
   readonly guard: Omit<GuardOptions, 'servers' | 'exchangeOf' | 'duplex'>;
   readonly resource: string;
   /** Runs a tool's handler inside a permitted call. */
-  runTool(name: string, args: unknown, handler: (args: never, context: ToolContext<never>) => unknown): Promise<unknown>;
+  runTool(
+    name: string,
+    args: unknown,
+    handler: (args: never, context: ToolContext<never>) => unknown,
+  ): Promise<unknown>;
 }
 
 /**
@@ -93,7 +110,11 @@ export interface GateParts {
  */
 export function portcullis<Storage = undefined>(options: GateOptions<Storage>): Gate<Storage> {
   const clock = options.clock ?? systemClock;
-  const onError = options.onError ?? ((error: Error) => { console.error('portcullis:', error.message); });
+  const onError =
+    options.onError ??
+    ((error: Error) => {
+      console.error('portcullis:', error.message);
+    });
   const denials = options.denials ?? 'error';
   const storageFor = (context: TenantContext): Storage => options.storage?.(context) as Storage;
 
@@ -129,11 +150,16 @@ export function portcullis<Storage = undefined>(options: GateOptions<Storage>): 
   });
   const guard = { enforcer: enforce, recorder: record, denials, onError };
 
-  async function runTool(name: string, args: unknown, handler: (args: never, context: ToolContext<never>) => unknown): Promise<unknown> {
+  async function runTool(
+    name: string,
+    args: unknown,
+    handler: (args: never, context: ToolContext<never>) => unknown,
+  ): Promise<unknown> {
     const call = runningCall.getStore();
     // Without a permit for this very tool the handler is not reached: a server that somebody connected past the guard
     // denies every call.
-    if (call === undefined || call.permit.request.method !== 'tools/call' || call.permit.request.params?.['name'] !== name) {
+    const permitted = call?.permit.request;
+    if (call === undefined || permitted?.method !== 'tools/call' || permitted.params?.['name'] !== name) {
       throw new PortcullisError('denied', undefined, { detail: `no permit for tool ${name}` });
     }
     const context = toolContext(call, storageFor(call.exchange.context) as never, options.pdp, record.inHandler);
@@ -150,7 +176,7 @@ export function portcullis<Storage = undefined>(options: GateOptions<Storage>): 
       const { authorize, ...definition } = config;
       registerRule(server, name, ruleOf(authorize as Authorize<unknown, unknown> | 'default', config.inputSchema));
       const run = async (args: unknown): Promise<CallToolResult | InputRequiredResult> =>
-        toToolResult(await runTool(name, args, handler as never), config.outputSchema !== undefined);
+        toToolResult(await runTool(name, args, handler), config.outputSchema !== undefined);
       // Without a schema the SDK calls back with the context alone.
       return config.inputSchema === undefined
         ? server.registerTool(name, definition as never, (() => run({})) as never)
@@ -185,7 +211,10 @@ export function portcullis<Storage = undefined>(options: GateOptions<Storage>): 
   };
 }
 
-function ruleOf(authorize: Authorize<unknown, unknown> | 'default', schema: StandardSchemaWithJSON | undefined): ToolRule {
+function ruleOf(
+  authorize: Authorize<unknown, unknown> | 'default',
+  schema: StandardSchemaWithJSON | undefined,
+): ToolRule {
   if (authorize === 'default') return { source: 'default' };
   return isDeclared(authorize) ? declaredRule(authorize) : typedRule(authorize, schema);
 }

@@ -1,7 +1,20 @@
 export { memoryApprovalStore, type ApprovalStore } from './approval/store.js';
-export { humanApproval, type ObligationCall, type ObligationHandler, type ObligationHandlers } from './enforce/obligations.js';
+export {
+  humanApproval,
+  type ObligationCall,
+  type ObligationHandler,
+  type ObligationHandlers,
+} from './enforce/obligations.js';
 export type { ScopeImplications } from './enforce/scopes.js';
-export { portcullis, type Gate, type GateParts, type ToolArguments, type ToolConfig, type ToolHandler, type ToolOutput } from './gate.js';
+export {
+  portcullis,
+  type Gate,
+  type GateParts,
+  type ToolArguments,
+  type ToolConfig,
+  type ToolHandler,
+  type ToolOutput,
+} from './gate.js';
 export { mappingMember, type DeclaredMapping } from './mapping/declared.js';
 export { methodTable, type MethodRow } from './mapping/table.js';
 export type { HttpOptions, McpEndpoint } from './serve/http.js';

@@ -55,7 +55,10 @@ export function keyvStorage({ keyv, timeoutMs = 2000 }: KeyvStorageOptions): Key
     try {
       return await Promise.race([operation(), deadline]);
     } catch (cause) {
-      throw new PortcullisError('storage_unavailable', undefined, { detail: cause instanceof Error ? cause.message : 'the backend failed', cause });
+      throw new PortcullisError('storage_unavailable', undefined, {
+        detail: cause instanceof Error ? cause.message : 'the backend failed',
+        cause,
+      });
     } finally {
       clearTimeout(timer);
     }
@@ -63,7 +66,8 @@ export function keyvStorage({ keyv, timeoutMs = 2000 }: KeyvStorageOptions): Key
 
   async function allKeys(tenant: string, prefix: string): Promise<readonly string[]> {
     const iterate = keyv.iterator;
-    if (iterate === undefined) throw new PortcullisError('storage_refused', undefined, { detail: 'the Keyv adapter cannot list keys' });
+    if (iterate === undefined)
+      throw new PortcullisError('storage_refused', undefined, { detail: 'the Keyv adapter cannot list keys' });
     return run(async () => {
       const keys = new Set<string>();
       for await (const [full] of iterate(undefined) as AsyncIterable<readonly [unknown]>) {
@@ -76,7 +80,10 @@ export function keyvStorage({ keyv, timeoutMs = 2000 }: KeyvStorageOptions): Key
 
   return {
     forTenant(context) {
-      if (!isSealedTenantContext(context)) throw new PortcullisError('storage_refused', undefined, { detail: 'not a context that a tenant resolver made' });
+      if (!isSealedTenantContext(context))
+        throw new PortcullisError('storage_refused', undefined, {
+          detail: 'not a context that a tenant resolver made',
+        });
       const tenant = context.tenant.id;
       return {
         get: async (key) => {
@@ -89,8 +96,10 @@ export function keyvStorage({ keyv, timeoutMs = 2000 }: KeyvStorageOptions): Key
         },
         set: async (key, value, { ttlMs } = {}) => {
           const full = tenantKey(tenant, key);
-          if (value === undefined) throw new PortcullisError('storage_refused', undefined, { detail: '`undefined` is no JSON value' });
-          if (ttlMs !== undefined && !(ttlMs > 0)) throw new PortcullisError('storage_refused', undefined, { detail: 'ttlMs must be positive' });
+          if (value === undefined)
+            throw new PortcullisError('storage_refused', undefined, { detail: '`undefined` is no JSON value' });
+          if (ttlMs !== undefined && !(ttlMs > 0))
+            throw new PortcullisError('storage_refused', undefined, { detail: 'ttlMs must be positive' });
           await run(async () => {
             if (!(await keyv.set(full, value, ttlMs))) throw new Error('the backend did not store the value');
           });
@@ -121,7 +130,8 @@ function checkedPrefix({ prefix = '' }: KeyListOptions = {}): string {
 }
 
 function page(keys: readonly string[], { limit = 100, cursor }: KeyListOptions = {}): KeyPage {
-  if (!Number.isSafeInteger(limit) || limit < 1) throw new PortcullisError('storage_refused', undefined, { detail: 'limit must be a positive integer' });
+  if (!Number.isSafeInteger(limit) || limit < 1)
+    throw new PortcullisError('storage_refused', undefined, { detail: 'limit must be a positive integer' });
   const rest = cursor === undefined ? keys : keys.filter((key) => key > cursor);
   const shown = rest.slice(0, limit);
   const last = shown.at(-1);

@@ -41,7 +41,8 @@ export function ownKey(tenant: string, full: string): string | undefined {
 function requireKey(key: unknown): void {
   if (typeof key !== 'string' || key === '') throw refused('a key must be a non-empty string');
   if (Buffer.byteLength(key) > maxKeyBytes) throw refused(`a key has at most ${String(maxKeyBytes)} bytes`);
-  if (!isWellFormed(key) || key.normalize('NFC') !== key) throw refused('a key must be well-formed Unicode in normalization form C');
+  if (!isWellFormed(key) || key.normalize('NFC') !== key)
+    throw refused('a key must be well-formed Unicode in normalization form C');
   if (/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}%\\]/u.test(key)) throw refused('a key has no control characters, `%` or `\\`');
   if (key.split('/').some((segment) => segment === '' || segment === '.' || segment === '..')) {
     throw refused('a key has no empty, `.` or `..` segments');

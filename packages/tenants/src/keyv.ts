@@ -48,7 +48,10 @@ function keyvBackend(keyv: Keyv, timeoutMs: number): Backend {
     try {
       return await Promise.race([operation(), deadline]);
     } catch (cause) {
-      throw new PortcullisError('store_unavailable', undefined, { detail: cause instanceof Error ? cause.message : 'the backend failed', cause });
+      throw new PortcullisError('store_unavailable', undefined, {
+        detail: cause instanceof Error ? cause.message : 'the backend failed',
+        cause,
+      });
     } finally {
       clearTimeout(timer);
     }

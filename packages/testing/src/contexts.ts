@@ -41,7 +41,14 @@ export interface ContextFixture extends IdentityFixture {
 
 /** A sealed tenant context for tests. */
 export function contextFor(fixture: ContextFixture = {}): TenantContext {
-  const { tenant: id = 'acme', memberRoles = ['member'], plan = 'pro', settings, requestId = 'request-1', ...identity } = fixture;
+  const {
+    tenant: id = 'acme',
+    memberRoles = ['member'],
+    plan = 'pro',
+    settings,
+    requestId = 'request-1',
+    ...identity
+  } = fixture;
   const sealed = identityFor(identity);
   const tenant: Tenant = {
     id: tenantId(id),
@@ -49,7 +56,14 @@ export function contextFor(fixture: ContextFixture = {}): TenantContext {
     domains: [],
     status: { state: 'active' },
     plan,
-    settings: { features: {}, limits: {}, quotas: {}, isolation: 'prefix', identityProviders: [{ provider: sealed.provider }], ...settings },
+    settings: {
+      features: {},
+      limits: {},
+      quotas: {},
+      isolation: 'prefix',
+      identityProviders: [{ provider: sealed.provider }],
+      ...settings,
+    },
     createdAt: 0,
     updatedAt: 0,
   };

@@ -31,11 +31,21 @@ export function skipWithoutRedis(): boolean {
 export async function startRedis(): Promise<RedisServer> {
   const folder = await mkdtemp(join(tmpdir(), 'portcullis-redis-'));
   const port = await freePort();
-  const child = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const ended = new Promise<void>((resolve) => child.once('exit', () => { resolve(); }));
+  const child = spawn(
+    'redis-server',
+    ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  const ended = new Promise<void>((resolve) =>
+    child.once('exit', () => {
+      resolve();
+    }),
+  );
   await new Promise<void>((resolve, reject) => {
     child.once('error', reject);
-    child.once('exit', () => { reject(new Error('redis-server ended at once')); });
+    child.once('exit', () => {
+      reject(new Error('redis-server ended at once'));
+    });
     child.stdout.on('data', (chunk: Buffer) => {
       if (chunk.toString().includes('Ready to accept connections')) resolve();
     });
@@ -45,7 +55,12 @@ export async function startRedis(): Promise<RedisServer> {
     await ended;
     await rm(folder, { recursive: true, force: true });
   };
-  return { url: `redis://127.0.0.1:${String(port)}`, pid: child.pid ?? -1, kill: () => end('SIGKILL'), stop: () => end('SIGTERM') };
+  return {
+    url: `redis://127.0.0.1:${String(port)}`,
+    pid: child.pid ?? -1,
+    kill: () => end('SIGKILL'),
+    stop: () => end('SIGTERM'),
+  };
 }
 
 async function freePort(): Promise<number> {

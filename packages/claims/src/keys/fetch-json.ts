@@ -1,4 +1,4 @@
-import { parseStrictJson, PortcullisError, type AttributeValue } from '@portcullis/core';
+import { parseStrictJson, PortcullisError, readBoundedText, type AttributeValue } from '@portcullis/core';
 
 /** How documents of a provider are fetched. */
 export interface FetchOptions {
@@ -16,24 +16,19 @@ const maxBytes = 512 * 1024;
  */
 export async function fetchJson(url: string, { fetch: fetchUrl, timeoutMs }: FetchOptions): Promise<AttributeValue> {
   try {
-    const response = await fetchUrl(url, { redirect: 'error', headers: { accept: 'application/json' }, signal: AbortSignal.timeout(timeoutMs) });
+    const response = await fetchUrl(url, {
+      redirect: 'error',
+      headers: { accept: 'application/json' },
+      signal: AbortSignal.timeout(timeoutMs),
+    });
     if (response.status !== 200) throw new Error(`status ${String(response.status)}`);
-    return parseStrictJson(await boundedText(response));
+    return parseStrictJson(await readBoundedText(response, maxBytes));
   } catch (cause) {
-    throw new PortcullisError('keys_unavailable', undefined, { detail: `${url}: ${cause instanceof Error ? cause.message : 'failed'}`, cause });
+    throw new PortcullisError('keys_unavailable', undefined, {
+      detail: `${url}: ${cause instanceof Error ? cause.message : 'failed'}`,
+      cause,
+    });
   }
-}
-
-async function boundedText(response: Response): Promise<string> {
-  if (response.body === null) return '';
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of response.body) {
-    size += chunk.byteLength;
-    if (size > maxBytes) throw new Error('the document is too large');
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 /**
@@ -43,7 +38,9 @@ async function boundedText(response: Response): Promise<string> {
  */
 export function requireSecureUrl(value: string, option: string): string {
   const url = URL.canParse(value) ? new URL(value) : undefined;
-  const secure = url?.protocol === 'https:' || (url?.protocol === 'http:' && ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname));
+  const secure =
+    url?.protocol === 'https:' ||
+    (url?.protocol === 'http:' && ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname));
   if (url === undefined || !secure || url.username !== '' || url.hash !== '') {
     throw new PortcullisError('config_invalid', `${option}: \`${value}\` is not an https URL`);
   }

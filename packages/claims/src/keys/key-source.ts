@@ -21,7 +21,9 @@ export interface KeySource {
   find(kid: string | undefined, algorithm: string): Promise<VerificationKey | undefined>;
 }
 
-const jwks = z.object({ keys: z.array(z.looseObject({ kty: z.string(), kid: z.string().optional(), issuer: z.string().optional() })).max(200) });
+const jwks = z.object({
+  keys: z.array(z.looseObject({ kty: z.string(), kid: z.string().optional(), issuer: z.string().optional() })).max(200),
+});
 
 type PublishedKey = JWK & { readonly issuer?: string | undefined };
 
@@ -40,7 +42,10 @@ function pick(keys: readonly PublishedKey[], kid: string | undefined, algorithm:
 
 const imported = new WeakMap<PublishedKey, Map<string, Promise<CryptoKey | Uint8Array>>>();
 
-async function toVerificationKey(key: PublishedKey | undefined, algorithm: string): Promise<VerificationKey | undefined> {
+async function toVerificationKey(
+  key: PublishedKey | undefined,
+  algorithm: string,
+): Promise<VerificationKey | undefined> {
   if (key === undefined) return undefined;
   const byAlgorithm = imported.get(key) ?? new Map<string, Promise<CryptoKey | Uint8Array>>();
   imported.set(key, byAlgorithm);
@@ -105,7 +110,9 @@ export function remoteKeys(locate: () => Promise<string>, options: RemoteKeysOpt
     async find(kid, algorithm) {
       if (age() >= options.maxAgeMs && cooledDown()) await refresh();
       if (keys === undefined || age() >= options.staleAgeMs) {
-        throw failure instanceof PortcullisError ? failure : new PortcullisError('keys_unavailable', undefined, { cause: failure });
+        throw failure instanceof PortcullisError
+          ? failure
+          : new PortcullisError('keys_unavailable', undefined, { cause: failure });
       }
       const found = pick(keys, kid, algorithm);
       if (found !== undefined || !cooledDown()) return toVerificationKey(found, algorithm);
@@ -122,11 +129,19 @@ const metadata = z.looseObject({ issuer: z.string(), jwks_uri: z.string() });
  *
  * @see OpenID Connect Discovery 1.0, section 4.3; RFC 8414, section 3.3
  */
-export async function discoverKeys(metadataUrl: string, issuer: string, secure: (url: string) => string, options: FetchOptions): Promise<string> {
+export async function discoverKeys(
+  metadataUrl: string,
+  issuer: string,
+  secure: (url: string) => string,
+  options: FetchOptions,
+): Promise<string> {
   const parsed = metadata.safeParse(await fetchJson(metadataUrl, options));
-  if (!parsed.success) throw new PortcullisError('keys_unavailable', undefined, { detail: `${metadataUrl}: the metadata is malformed` });
+  if (!parsed.success)
+    throw new PortcullisError('keys_unavailable', undefined, { detail: `${metadataUrl}: the metadata is malformed` });
   if (parsed.data.issuer !== issuer) {
-    throw new PortcullisError('keys_unavailable', undefined, { detail: `${metadataUrl}: the metadata is of issuer ${parsed.data.issuer.slice(0, 200)}` });
+    throw new PortcullisError('keys_unavailable', undefined, {
+      detail: `${metadataUrl}: the metadata is of issuer ${parsed.data.issuer.slice(0, 200)}`,
+    });
   }
   return secure(parsed.data.jwks_uri);
 }

@@ -1,12 +1,30 @@
 import type { JWK } from 'jose';
 
 /** Signature algorithms that a public key can verify. Nothing symmetric, and never `none`. */
-export const asymmetricAlgorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'] as const;
+export const asymmetricAlgorithms = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+] as const;
 
 /** An allowed signature algorithm. */
 export type Algorithm = (typeof asymmetricAlgorithms)[number];
 
-const curveOf: Readonly<Record<string, string>> = { ES256: 'P-256', ES384: 'P-384', ES512: 'P-521', EdDSA: 'Ed25519', Ed25519: 'Ed25519' };
+const curveOf: Readonly<Record<string, string>> = {
+  ES256: 'P-256',
+  ES384: 'P-384',
+  ES512: 'P-521',
+  EdDSA: 'Ed25519',
+  Ed25519: 'Ed25519',
+};
 
 /**
  * Whether a published key may verify signatures at all.
@@ -19,9 +37,11 @@ const curveOf: Readonly<Record<string, string>> = { ES256: 'P-256', ES384: 'P-38
  * @see RFC 7517, sections 4.2 and 4.3; RFC 8725, section 3.5; CVE-2017-15361
  */
 export function keyFault(key: JWK): string | undefined {
-  if (key.d !== undefined || key.p !== undefined || key.k !== undefined) return 'a private or symmetric key is published';
+  if (key.d !== undefined || key.p !== undefined || key.k !== undefined)
+    return 'a private or symmetric key is published';
   if (key.use !== undefined && key.use !== 'sig') return 'the key is not for signatures';
-  if (key.key_ops !== undefined && !(Array.isArray(key.key_ops) && key.key_ops.includes('verify'))) return 'the key is not for verifying';
+  if (key.key_ops !== undefined && !(Array.isArray(key.key_ops) && key.key_ops.includes('verify')))
+    return 'the key is not for verifying';
   switch (key.kty) {
     case 'RSA':
       return rsaFault(key);

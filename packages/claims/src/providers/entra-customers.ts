@@ -60,10 +60,18 @@ export function entraExternalId(options: EntraExternalIdOptions): Issuer {
 export function azureB2c(options: AzureB2cOptions): Issuer {
   const [policy] = options.policies;
   const base = options.issuer.replace(/v2\.0\/$/, '');
-  return customerIssuer(options, `${base}${policy.toLowerCase()}/v2.0/.well-known/openid-configuration`, options.policies);
+  return customerIssuer(
+    options,
+    `${base}${policy.toLowerCase()}/v2.0/.well-known/openid-configuration`,
+    options.policies,
+  );
 }
 
-function customerIssuer(options: CustomerOptions & { readonly issuer: string }, metadataUrl: string, policies: readonly string[] | undefined): Issuer {
+function customerIssuer(
+  options: CustomerOptions & { readonly issuer: string },
+  metadataUrl: string,
+  policies: readonly string[] | undefined,
+): Issuer {
   const { issuer } = options;
   const accepted = audiences(options.audience);
   const tenantClaim = options.tenantClaim ?? 'tid';

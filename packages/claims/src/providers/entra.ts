@@ -12,7 +12,7 @@ export interface EntraOptions extends CommonOptions {
    * The directory (tenant) id whose tokens are accepted; or `registered`: those of every organization, each with its
    * own issuer, of which the tenant registry then accepts the registered ones. A list narrows them here already.
    */
-  readonly tenant: string | 'registered' | readonly string[];
+  readonly tenant: string | readonly string[];
   /** What this server is called: the client id (v2 tokens) or the App ID URI (v1 tokens). */
   readonly audience: string | readonly string[];
   /** The token versions that are accepted. @defaultValue `['2.0']` */
@@ -67,12 +67,19 @@ export function entra(options: EntraOptions): Issuer {
   const v1Authority = (options.v1Authority ?? 'https://sts.windows.net').replace(/\/$/, '');
   const versions = options.versions ?? ['2.0'];
   const accepted = audiences(options.audience);
-  const tenants = options.tenant === 'registered' ? undefined : typeof options.tenant === 'string' ? [options.tenant] : options.tenant;
+  const tenants =
+    options.tenant === 'registered'
+      ? undefined
+      : typeof options.tenant === 'string'
+        ? [options.tenant]
+        : options.tenant;
   for (const tenant of tenants ?? []) {
-    if (!guid.safeParse(tenant).success) throw new PortcullisError('config_invalid', `entra: \`${tenant}\` is no directory id; a domain name will not do`);
+    if (!guid.safeParse(tenant).success)
+      throw new PortcullisError('config_invalid', `entra: \`${tenant}\` is no directory id; a domain name will not do`);
   }
   const single = tenants?.length === 1 ? tenants[0] : undefined;
-  const issuerFor = (tid: string, version: string): string => (version === '1.0' ? `${v1Authority}/${tid}/` : `${authority}/${tid}/v2.0`);
+  const issuerFor = (tid: string, version: string): string =>
+    version === '1.0' ? `${v1Authority}/${tid}/` : `${authority}/${tid}/v2.0`;
   const metadataTenant = single ?? 'organizations';
   const issuer = single === undefined ? `${authority}/{tenantid}/v2.0` : issuerFor(single, '2.0');
 
@@ -89,7 +96,9 @@ export function entra(options: EntraOptions): Issuer {
     },
     // Keys of v1 tokens are in the same set; the set names their issuer in the v2 form.
     acceptsKeyOf: (keyIssuer, { tid }) =>
-      keyIssuer === undefined ? single !== undefined : typeof tid === 'string' && keyIssuer.replace('{tenantid}', tid) === issuerFor(tid, '2.0'),
+      keyIssuer === undefined
+        ? single !== undefined
+        : typeof tid === 'string' && keyIssuer.replace('{tenantid}', tid) === issuerFor(tid, '2.0'),
     normalize: (claims) => normalize(claims, accepted, versions, (tid, version) => issuerFor(tid, version)),
   };
 }
@@ -108,8 +117,11 @@ function normalize(
   }
   const kind = parsed.idtyp === 'app' ? 'client' : 'user';
   // A user's access token says what the client was granted; without `scp` and `roles` it was made for no API.
-  if (parsed.scp === undefined && parsed.roles === undefined) throw tokenInvalid('claim', 'claim `scp` is missing', { claim: 'scp' });
-  const overage = parsed.groups === undefined && (parsed.hasgroups !== undefined || Object.hasOwn(parsed._claim_names ?? {}, 'groups'));
+  if (parsed.scp === undefined && parsed.roles === undefined)
+    throw tokenInvalid('claim', 'claim `scp` is missing', { claim: 'scp' });
+  const overage =
+    parsed.groups === undefined &&
+    (parsed.hasgroups !== undefined || Object.hasOwn(parsed._claim_names ?? {}, 'groups'));
   return {
     subject: `${parsed.tid}/${parsed.oid}`,
     sub: parsed.sub,

@@ -28,7 +28,8 @@ function keysOf({ keys, jwksUri }: CommonOptions, remote: Omit<RemoteKeys, 'jwks
 /** One accepted audience or several; an empty one would accept what names nobody. */
 export function audiences(audience: string | readonly string[], option = 'audience'): readonly string[] {
   const accepted = typeof audience === 'string' ? [audience] : audience;
-  if (accepted.length === 0 || accepted.some((one) => one === '')) throw new PortcullisError('config_invalid', `${option}: is required`);
+  if (accepted.length === 0 || accepted.some((one) => one === ''))
+    throw new PortcullisError('config_invalid', `${option}: is required`);
   return accepted;
 }
 

@@ -68,7 +68,10 @@ export function oidc(options: OidcOptions): Issuer {
         roles: optionalTexts(claims, map.roles),
         scopes: scopesOf(claims, map.scopes ?? 'scope'),
         groups: knownGroups(optionalTexts(claims, map.groups)),
-        clientId: map.client === undefined ? (optionalText(claims, 'client_id') ?? optionalText(claims, 'azp')) : optionalText(claims, map.client),
+        clientId:
+          map.client === undefined
+            ? (optionalText(claims, 'client_id') ?? optionalText(claims, 'azp'))
+            : optionalText(claims, map.client),
         kind: 'user',
         audience,
       };
@@ -77,5 +80,8 @@ export function oidc(options: OidcOptions): Issuer {
 }
 
 function scopesOf(claims: Claims, claim: string): readonly string[] {
-  return parseClaims(z.looseObject({ [claim]: z.union([texts, spaceSeparated]).optional() }), claims)[claim] as readonly string[] | undefined ?? [];
+  return (
+    (parseClaims(z.looseObject({ [claim]: z.union([texts, spaceSeparated]).optional() }), claims)[claim] as
+      readonly string[] | undefined) ?? []
+  );
 }

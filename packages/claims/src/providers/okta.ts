@@ -31,7 +31,10 @@ const schema = z.looseObject({ sub: text, uid: text.optional(), cid: text.option
 export function okta(options: OktaOptions): Issuer {
   const { issuer } = options;
   if (!/\/oauth2\/[^/]+$/.test(issuer)) {
-    throw new PortcullisError('config_invalid', `okta: \`${issuer}\` is no custom authorization server; tokens of the org server cannot be verified here`);
+    throw new PortcullisError(
+      'config_invalid',
+      `okta: \`${issuer}\` is no custom authorization server; tokens of the org server cannot be verified here`,
+    );
   }
   const accepted = audiences(options.audience);
   return {

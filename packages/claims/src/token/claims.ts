@@ -11,7 +11,10 @@ export const text = z.string().min(1).max(2000);
 export const texts = z.array(z.string().min(1).max(2000)).max(5000);
 
 /** Scopes as OAuth writes them: one string, separated by spaces. @see RFC 8693, section 4.2; RFC 9068, section 2.2.3 */
-export const spaceSeparated = z.string().max(20_000).transform((value) => value.split(' ').filter((scope) => scope !== ''));
+export const spaceSeparated = z
+  .string()
+  .max(20_000)
+  .transform((value) => value.split(' ').filter((scope) => scope !== ''));
 
 /**
  * Parses claims; a claim of the wrong type is a refusal that names it, and never a cast.
@@ -24,9 +27,13 @@ export function parseClaims<T>(schema: z.ZodType<T>, claims: Claims): T {
   const issue = parsed.error.issues[0];
   const claim = issue?.path[0] === undefined ? undefined : String(issue.path[0]);
   const missing = claim !== undefined && !Object.hasOwn(claims, claim);
-  throw tokenInvalid('claim', claim === undefined ? 'the claims are malformed' : `claim \`${claim}\` is ${missing ? 'missing' : 'malformed'}`, {
-    ...(claim === undefined ? {} : { claim }),
-  });
+  throw tokenInvalid(
+    'claim',
+    claim === undefined ? 'the claims are malformed' : `claim \`${claim}\` is ${missing ? 'missing' : 'malformed'}`,
+    {
+      ...(claim === undefined ? {} : { claim }),
+    },
+  );
 }
 
 /**
@@ -36,16 +43,22 @@ export function parseClaims<T>(schema: z.ZodType<T>, claims: Claims): T {
  */
 export function optionalText(claims: Claims, claim: string | undefined): string | undefined {
   if (claim === undefined) return undefined;
-  return parseClaims(z.looseObject({ [claim]: text.optional() }), claims)[claim] as string | undefined;
+  return parseClaims(z.looseObject({ [claim]: text.optional() }), claims)[claim];
 }
 
 /** A claim of a configured name that holds one string or a list of them. */
 export function optionalTexts(claims: Claims, claim: string | undefined): readonly string[] {
   if (claim === undefined) return [];
-  return (parseClaims(z.looseObject({ [claim]: texts.optional() }), claims)[claim] as readonly string[] | undefined) ?? [];
+  return (
+    (parseClaims(z.looseObject({ [claim]: texts.optional() }), claims)[claim] as readonly string[] | undefined) ?? []
+  );
 }
 
-const actor: z.ZodType<{ sub: string; iss?: string | undefined; act?: unknown }> = z.looseObject({ sub: text, iss: text.optional(), act: z.unknown() });
+const actor: z.ZodType<{ sub: string; iss?: string | undefined; act?: unknown }> = z.looseObject({
+  sub: text,
+  iss: text.optional(),
+  act: z.unknown(),
+});
 
 /**
  * The delegation chain of an `act` claim, the present actor first.
@@ -58,7 +71,8 @@ export function actorsOf(claims: Claims): readonly { readonly subject: string; r
   let next: unknown = claims['act'];
   while (next !== undefined) {
     const parsed = actor.safeParse(next);
-    if (!parsed.success || chain.length === 8) throw tokenInvalid('claim', 'claim `act` is malformed', { claim: 'act' });
+    if (!parsed.success || chain.length === 8)
+      throw tokenInvalid('claim', 'claim `act` is malformed', { claim: 'act' });
     chain.push({ subject: parsed.data.sub, ...(parsed.data.iss === undefined ? {} : { issuer: parsed.data.iss }) });
     next = parsed.data.act;
   }

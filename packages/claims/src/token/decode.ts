@@ -36,7 +36,8 @@ function decodePart(part: string): Readonly<Record<string, AttributeValue>> {
     // The parser's message may quote the token.
     throw malformed('the token is not strict JSON');
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw malformed('the token is not strict JSON');
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw malformed('the token is not strict JSON');
   if (Object.hasOwn(value, '__proto__')) throw malformed('the token has a member that no claim may be named');
   return value as Readonly<Record<string, AttributeValue>>;
 }

@@ -32,10 +32,15 @@ export function requireLifetime(claims: Claims, rules: LifetimeRules, now: numbe
 function instant(claims: Claims, claim: string): number | undefined {
   const value = claims[claim];
   if (value === undefined) return undefined;
-  if (typeof value !== 'number' || !Number.isFinite(value) || value < 0 || value > 1e11) throw fault('claim', `claim \`${claim}\` is malformed`, claim);
+  if (typeof value !== 'number' || !Number.isFinite(value) || value < 0 || value > 1e11)
+    throw fault('claim', `claim \`${claim}\` is malformed`, claim);
   return value * 1000;
 }
 
-function fault(rule: 'expired' | 'not_yet_valid' | 'lifetime' | 'claim', message: string, claim: string): PortcullisError {
+function fault(
+  rule: 'expired' | 'not_yet_valid' | 'lifetime' | 'claim',
+  message: string,
+  claim: string,
+): PortcullisError {
   return tokenInvalid(rule, message, { claim });
 }

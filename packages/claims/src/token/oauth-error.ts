@@ -1,4 +1,4 @@
-import { PortcullisError } from '@portcullis/core';
+import type { PortcullisError } from '@portcullis/core';
 
 const brands = Symbol.for('mcp.sdk.errorBrands');
 
@@ -26,4 +26,3 @@ export class OAuthRefusal extends Error {
     return { error: this.code, error_description: this.message };
   }
 }
-

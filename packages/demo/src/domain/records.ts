@@ -17,7 +17,11 @@ export const ticketSchema = z.object({
   comments: z.array(z.object({ author: z.string(), text: z.string() })),
 });
 /** An invoice of a tenant's. */
-export const invoiceSchema = z.object({ id: z.string(), amount: z.number().min(0), status: z.enum(['open', 'paid', 'refunded']) });
+export const invoiceSchema = z.object({
+  id: z.string(),
+  amount: z.number().min(0),
+  status: z.enum(['open', 'paid', 'refunded']),
+});
 
 export type Document = z.infer<typeof documentSchema>;
 export type Ticket = z.infer<typeof ticketSchema>;

@@ -11,14 +11,20 @@ export const people = {
 } as const;
 
 /** The demo's two customers. Ids overlap on purpose: a leak would show. */
-export const customers: readonly { readonly tenant: NewTenant; readonly members: Readonly<Record<string, readonly string[]>> }[] = [
+export const customers: readonly {
+  readonly tenant: NewTenant;
+  readonly members: Readonly<Record<string, readonly string[]>>;
+}[] = [
   {
     tenant: {
       id: tenantId('acme'),
       name: 'Acme Corp',
       domains: ['acme.example'],
       plan: 'pro',
-      settings: { features: { sharing: true }, identityProviders: [{ provider: 'auth0', tenantHint: fixtures.auth0.organization }, { provider: 'cognito' }] },
+      settings: {
+        features: { sharing: true },
+        identityProviders: [{ provider: 'auth0', tenantHint: fixtures.auth0.organization }, { provider: 'cognito' }],
+      },
     },
     members: { [people.alice]: ['member'], [people.carol]: ['readonly'] },
   },
@@ -28,7 +34,9 @@ export const customers: readonly { readonly tenant: NewTenant; readonly members:
       name: 'Globex',
       domains: ['globex.example'],
       plan: 'enterprise',
-      settings: { identityProviders: [{ provider: 'entra', tenantHint: fixtures.entra.tenant }, { provider: 'cognito' }] },
+      settings: {
+        identityProviders: [{ provider: 'entra', tenantHint: fixtures.entra.tenant }, { provider: 'cognito' }],
+      },
     },
     members: { [people.bob]: ['admin'], [people.carol]: ['member'] },
   },
@@ -43,13 +51,31 @@ export async function seedTenants(store: TenantStore): Promise<void> {
 }
 
 /** What each customer has stored. */
-export function recordsOf(tenant: TenantId): { readonly documents: readonly Document[]; readonly tickets: readonly Ticket[]; readonly invoices: readonly Invoice[] } {
+export function recordsOf(tenant: TenantId): {
+  readonly documents: readonly Document[];
+  readonly tickets: readonly Ticket[];
+  readonly invoices: readonly Invoice[];
+} {
   const acme = tenant === 'acme';
   const author = acme ? people.alice : people.bob;
   return {
     documents: [
-      { id: 'doc-1', title: 'Roadmap', text: `The roadmap of ${tenant}`, author, classification: 'internal', sharedWith: [] },
-      { id: 'doc-2', title: 'Salaries', text: `The salaries of ${tenant}`, author: 'hr', classification: 'secret', sharedWith: [] },
+      {
+        id: 'doc-1',
+        title: 'Roadmap',
+        text: `The roadmap of ${tenant}`,
+        author,
+        classification: 'internal',
+        sharedWith: [],
+      },
+      {
+        id: 'doc-2',
+        title: 'Salaries',
+        text: `The salaries of ${tenant}`,
+        author: 'hr',
+        classification: 'secret',
+        sharedWith: [],
+      },
     ],
     tickets: [
       { id: 't-1', subject: `A printer of ${tenant} burns`, status: 'open', comments: [] },

@@ -13,16 +13,26 @@ const id = z.string().min(1).max(64);
 export function workspaceServer(gate: Gate<Workspace>): McpServer {
   const server = new McpServer({ name: 'workspace', version: '1.0.0' }, { capabilities: { tools: {} } });
 
-  gate.tool(server, 'whoami', { description: 'Who the server takes you for', authorize: 'default' }, (_args, { principal, tenant }) => ({
-    user: principal.id,
-    tenant: tenant.id,
-    roles: principal.roles,
-  }));
-  gate.tool(server, 'usage_report', { description: 'How much of everything there is', authorize: 'default' }, async (_args, { storage }) => ({
-    documents: (await storage.documents.all()).length,
-    tickets: (await storage.tickets.all()).length,
-    invoices: (await storage.invoices.all()).length,
-  }));
+  gate.tool(
+    server,
+    'whoami',
+    { description: 'Who the server takes you for', authorize: 'default' },
+    (_args, { principal, tenant }) => ({
+      user: principal.id,
+      tenant: tenant.id,
+      roles: principal.roles,
+    }),
+  );
+  gate.tool(
+    server,
+    'usage_report',
+    { description: 'How much of everything there is', authorize: 'default' },
+    async (_args, { storage }) => ({
+      documents: (await storage.documents.all()).length,
+      tickets: (await storage.tickets.all()).length,
+      invoices: (await storage.invoices.all()).length,
+    }),
+  );
 
   documentTools(gate, server);
   ticketTools(gate, server);
@@ -39,14 +49,21 @@ function documentTools(gate: Gate<Workspace>, server: McpServer): void {
     'document_list',
     { description: 'The documents that you may read', authorize: { kind: 'document', action: 'list' } },
     async (_args, { storage, filter }) => {
-      const readable = await filter('read', await storage.documents.all(), (document) => ({ kind: 'document', ...referenceOf(document) }));
+      const readable = await filter('read', await storage.documents.all(), (document) => ({
+        kind: 'document',
+        ...referenceOf(document),
+      }));
       return readable.map(({ id: documentId, title }) => ({ id: documentId, title }));
     },
   );
   gate.tool(
     server,
     'document_read',
-    { description: 'Read a document', inputSchema: z.object({ id }), authorize: { kind: 'document', action: 'read', resource: ofDocument } },
+    {
+      description: 'Read a document',
+      inputSchema: z.object({ id }),
+      authorize: { kind: 'document', action: 'read', resource: ofDocument },
+    },
     async ({ id: wanted }, { storage }) => existing(await storage.documents.get(wanted)),
   );
   gate.tool(
@@ -58,7 +75,14 @@ function documentTools(gate: Gate<Workspace>, server: McpServer): void {
       authorize: { kind: 'document', action: 'create' },
     },
     async ({ title, text }, { storage, principal }) => {
-      const document: Document = { id: `doc-${randomUUID().slice(0, 8)}`, title, text, author: principal.id, classification: 'internal', sharedWith: [] };
+      const document: Document = {
+        id: `doc-${randomUUID().slice(0, 8)}`,
+        title,
+        text,
+        author: principal.id,
+        classification: 'internal',
+        sharedWith: [],
+      };
       await storage.documents.put(document);
       return document;
     },
@@ -99,13 +123,20 @@ function ticketTools(gate: Gate<Workspace>, server: McpServer): void {
     return ticket === undefined ? undefined : { id: ticket.id, attr: { status: ticket.status } };
   };
 
-  gate.tool(server, 'ticket_list', { description: 'All tickets', authorize: { kind: 'ticket', action: 'list' } }, async (_args, { storage }) =>
-    storage.tickets.all(),
+  gate.tool(
+    server,
+    'ticket_list',
+    { description: 'All tickets', authorize: { kind: 'ticket', action: 'list' } },
+    async (_args, { storage }) => storage.tickets.all(),
   );
   gate.tool(
     server,
     'ticket_create',
-    { description: 'Open a ticket', inputSchema: z.object({ subject: z.string().min(1).max(200) }), authorize: { kind: 'ticket', action: 'create' } },
+    {
+      description: 'Open a ticket',
+      inputSchema: z.object({ subject: z.string().min(1).max(200) }),
+      authorize: { kind: 'ticket', action: 'create' },
+    },
     async ({ subject }, { storage }) => {
       const ticket = { id: `t-${randomUUID().slice(0, 8)}`, subject, status: 'open' as const, comments: [] };
       await storage.tickets.put(ticket);
@@ -129,7 +160,11 @@ function ticketTools(gate: Gate<Workspace>, server: McpServer): void {
   gate.tool(
     server,
     'ticket_close',
-    { description: 'Close a ticket', inputSchema: z.object({ id }), authorize: { kind: 'ticket', action: 'close', resource: ofTicket } },
+    {
+      description: 'Close a ticket',
+      inputSchema: z.object({ id }),
+      authorize: { kind: 'ticket', action: 'close', resource: ofTicket },
+    },
     async ({ id: wanted }, { storage }) => {
       const ticket = existing(await storage.tickets.get(wanted));
       await storage.tickets.put({ ...ticket, status: 'closed' });
@@ -139,8 +174,11 @@ function ticketTools(gate: Gate<Workspace>, server: McpServer): void {
 }
 
 function invoiceTools(gate: Gate<Workspace>, server: McpServer): void {
-  gate.tool(server, 'invoice_list', { description: 'All invoices', authorize: { kind: 'invoice', action: 'list' } }, async (_args, { storage }) =>
-    storage.invoices.all(),
+  gate.tool(
+    server,
+    'invoice_list',
+    { description: 'All invoices', authorize: { kind: 'invoice', action: 'list' } },
+    async (_args, { storage }) => storage.invoices.all(),
   );
   gate.tool(
     server,
@@ -153,7 +191,9 @@ function invoiceTools(gate: Gate<Workspace>, server: McpServer): void {
         action: 'refund',
         resource: async ({ id: wanted }, { storage }) => {
           const invoice = await storage.invoices.get(wanted);
-          return invoice === undefined ? undefined : { id: invoice.id, attr: { amount: invoice.amount, status: invoice.status } };
+          return invoice === undefined
+            ? undefined
+            : { id: invoice.id, attr: { amount: invoice.amount, status: invoice.status } };
         },
       },
     },

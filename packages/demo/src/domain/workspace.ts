@@ -28,7 +28,11 @@ export function openWorkspace(storage: KeyvStorage, context: TenantContext): Wor
   };
 }
 
-function records<T extends { readonly id: string }>(keyValue: TenantKeyValue, kind: string, schema: z.ZodType<T>): Records<T> {
+function records<T extends { readonly id: string }>(
+  keyValue: TenantKeyValue,
+  kind: string,
+  schema: z.ZodType<T>,
+): Records<T> {
   return {
     async get(id) {
       const value = await keyValue.get(`${kind}/${id}`);

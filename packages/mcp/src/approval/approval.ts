@@ -29,7 +29,11 @@ export interface ApprovalOptions {
 
 /** The outcome of asking: approved (and what to hand on), or an answer that asks the client. */
 export type ApprovalOutcome =
-  | { readonly kind: 'approved'; readonly forward: RpcRequest; readonly wrapState: (inner: string | undefined) => Promise<string> }
+  | {
+      readonly kind: 'approved';
+      readonly forward: RpcRequest;
+      readonly wrapState: (inner: string | undefined) => Promise<string>;
+    }
   | Answer;
 
 /** The key of our request among a call's `inputRequests`. */
@@ -42,7 +46,12 @@ export interface Approvals {
    * @throws PortcullisError `approval_required` when the person said no, the state is forged, expired, used already or
    * for another call, or the client cannot show the question
    */
-  require(decisions: readonly Decision[], request: RpcRequest, context: TenantContext, channel: ApprovalChannel): Promise<ApprovalOutcome>;
+  require(
+    decisions: readonly Decision[],
+    request: RpcRequest,
+    context: TenantContext,
+    channel: ApprovalChannel,
+  ): Promise<ApprovalOutcome>;
 }
 
 /** Whether any of the decisions asks for a person's approval. */
@@ -81,7 +90,11 @@ export function approvals(options: ApprovalOptions): Approvals {
       throw refused('the approval is not valid or has expired', cause);
     });
     if (payload['binding'] !== binding) throw refused('the approval is for another call');
-    if (payload.jti === undefined || payload.exp === undefined || !(await options.store.use(payload.jti, payload.exp * 1000))) {
+    if (
+      payload.jti === undefined ||
+      payload.exp === undefined ||
+      !(await options.store.use(payload.jti, payload.exp * 1000))
+    ) {
       throw refused('the approval was used already');
     }
     return payload;
@@ -148,7 +161,8 @@ function formOf(decisions: readonly Decision[], request: RpcRequest): Readonly<R
     .map((obligation) => obligation.properties['message'])
     .filter((message) => typeof message === 'string');
   const name = request.params?.['name'];
-  const message = messages.length > 0 ? messages.join('\n') : `Approve ${typeof name === 'string' ? name : request.method}?`;
+  const message =
+    messages.length > 0 ? messages.join('\n') : `Approve ${typeof name === 'string' ? name : request.method}?`;
   return {
     mode: 'form',
     message,
@@ -161,7 +175,12 @@ function formOf(decisions: readonly Decision[], request: RpcRequest): Readonly<R
 }
 
 function saysYes(answer: unknown): boolean {
-  return isObject(answer) && answer['action'] === 'accept' && isObject(answer['content']) && answer['content']['approve'] === true;
+  return (
+    isObject(answer) &&
+    answer['action'] === 'accept' &&
+    isObject(answer['content']) &&
+    answer['content']['approve'] === true
+  );
 }
 
 /** Takes our part out of a retried request: the handler must see only its own. */

@@ -1,4 +1,10 @@
-import { PortcullisError, principalOf, type Decision, type PolicyDecisionPoint, type TenantContext } from '@portcullis/core';
+import {
+  PortcullisError,
+  principalOf,
+  type Decision,
+  type PolicyDecisionPoint,
+  type TenantContext,
+} from '@portcullis/core';
 import type { ApprovalChannel, Approvals } from '../approval/approval.js';
 import { needsApproval } from '../approval/approval.js';
 import type { RpcRequest } from '../message.js';
@@ -41,9 +47,17 @@ export interface Enforcer {
    *
    * @throws PortcullisError `pdp_unavailable`
    */
-  visibleTools(rules: ReadonlyMap<string, ToolRule>, context: TenantContext, signal: AbortSignal | undefined): Promise<ReadonlySet<string>>;
+  visibleTools(
+    rules: ReadonlyMap<string, ToolRule>,
+    context: TenantContext,
+    signal: AbortSignal | undefined,
+  ): Promise<ReadonlySet<string>>;
   /** Whether each question is permitted, asked in one batch. Rejects with `pdp_unavailable`. */
-  allowed(questions: readonly Question[], context: TenantContext, signal: AbortSignal | undefined): Promise<readonly boolean[]>;
+  allowed(
+    questions: readonly Question[],
+    context: TenantContext,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly boolean[]>;
   /** Whether there is any resource of a kind that the action is permitted on. Rejects with `pdp_unavailable`. */
   possible(question: PlanQuestion, context: TenantContext, signal: AbortSignal | undefined): Promise<boolean>;
 }
@@ -57,7 +71,12 @@ export interface Enforcer {
 export function enforcer(options: EnforcerOptions): Enforcer {
   const { pdp, recorder } = options;
 
-  async function judge(request: RpcRequest, exchange: Exchange, server: ServerView, decisions: Decision[]): Promise<Verdict> {
+  async function judge(
+    request: RpcRequest,
+    exchange: Exchange,
+    server: ServerView,
+    decisions: Decision[],
+  ): Promise<Verdict> {
     const { context, signal } = exchange;
     const isCall = request.method === 'tools/call';
     // A request that cannot be mapped by the table is refused before a tool is looked up.
@@ -76,7 +95,10 @@ export function enforcer(options: EnforcerOptions): Enforcer {
       } catch (error) {
         // What is wrong with the arguments of a tool is told only to those who may know that the tool exists.
         if (rule.source !== 'default' && !(await visibleTools(new Map([[name, rule]]), context, signal)).has(name)) {
-          throw new PortcullisError('denied', undefined, { detail: 'the tool is hidden from this caller', cause: error });
+          throw new PortcullisError('denied', undefined, {
+            detail: 'the tool is hidden from this caller',
+            cause: error,
+          });
         }
         throw error;
       }
@@ -84,7 +106,12 @@ export function enforcer(options: EnforcerOptions): Enforcer {
     decisions.push(...(await ask(pdp, questions, context, signal)));
     if (!decisions.every((decision) => decision.effect === 'allow') || decisions.length !== questions.length) {
       // Obligations of a denial are carried out as well; their failure changes nothing: it is a denial already.
-      await carryOut(decisions.filter((decision) => decision.effect === 'deny'), options.obligations, request, context).catch(() => []);
+      await carryOut(
+        decisions.filter((decision) => decision.effect === 'deny'),
+        options.obligations,
+        request,
+        context,
+      ).catch(() => []);
       throw new PortcullisError('denied');
     }
     requireScopes(scopes, context.identity.scopes, options.scopeImplies);
@@ -93,7 +120,14 @@ export function enforcer(options: EnforcerOptions): Enforcer {
     if (server.deferApproval === true && server.channel.era === 'legacy') return { kind: 'defer' };
     const outcome = await options.approvals.require(decisions, request, context, server.channel);
     if (outcome.kind === 'answer') return outcome;
-    return { kind: 'permit', request, forward: outcome.forward, decisions, obligations, approved: { wrapState: outcome.wrapState } };
+    return {
+      kind: 'permit',
+      request,
+      forward: outcome.forward,
+      decisions,
+      obligations,
+      approved: { wrapState: outcome.wrapState },
+    };
   }
 
   async function visibleTools(
@@ -124,15 +158,29 @@ export function enforcer(options: EnforcerOptions): Enforcer {
       const passes =
         own.length === questions.check.length &&
         own.every((decision) => decision.effect === 'allow') &&
-        questions.plan.every(({ kind, action, attr }) => planned.get(JSON.stringify([kind, action, attr ?? null])) === true);
+        questions.plan.every(
+          ({ kind, action, attr }) => planned.get(JSON.stringify([kind, action, attr ?? null])) === true,
+        );
       if (passes) visible.add(name);
     }
     return visible;
   }
 
-  async function possible({ kind, action, attr }: PlanQuestion, context: TenantContext, signal: AbortSignal | undefined): Promise<boolean> {
+  async function possible(
+    { kind, action, attr }: PlanQuestion,
+    context: TenantContext,
+    signal: AbortSignal | undefined,
+  ): Promise<boolean> {
     const { outcome } = await pdp.plan(
-      { principal: principalOf(context), scope: context.tenant.id, kind, action, tenant: context.tenant.id, attr, requestId: context.requestId },
+      {
+        principal: principalOf(context),
+        scope: context.tenant.id,
+        kind,
+        action,
+        tenant: context.tenant.id,
+        attr,
+        requestId: context.requestId,
+      },
       signal === undefined ? {} : { signal },
     );
     return outcome !== 'always_denied';

@@ -14,7 +14,7 @@ export interface ObligationCall {
  * Carries out one type of obligation. To throw is to fail, and a failed obligation denies the call. What it returns
  * is applied to the result before the caller sees it, and has to return the new result.
  */
-export type ObligationHandler = (call: ObligationCall) => Promise<void | ((result: unknown) => unknown)>;
+export type ObligationHandler = (call: ObligationCall) => Promise<((result: unknown) => unknown) | undefined>;
 
 /** Handlers by obligation type. */
 export type ObligationHandlers = Readonly<Record<string, ObligationHandler>>;
@@ -50,13 +50,14 @@ export async function carryOut(
       }
       try {
         const onResult = await handler({ obligation, context, request, decision });
-        carried.push({ obligation, onResult: onResult === undefined ? undefined : onResult });
+        carried.push({ obligation, onResult });
       } catch (error) {
         cause = error;
         failures.push(`${obligation.type}: failed`);
       }
     }
   }
-  if (failures.length > 0) throw new PortcullisError('obligation_failed', undefined, { detail: failures.join(', '), cause });
+  if (failures.length > 0)
+    throw new PortcullisError('obligation_failed', undefined, { detail: failures.join(', '), cause });
   return carried;
 }

@@ -20,7 +20,9 @@ export const wholeKind = '*';
 export function methodQuestions(request: RpcRequest, context: TenantContext): readonly Question[] | undefined {
   const row = methodRow(request.method);
   if (row === undefined) {
-    throw new PortcullisError('method_unknown', undefined, { detail: `no rule for method ${JSON.stringify(request.method.slice(0, 100))}` });
+    throw new PortcullisError('method_unknown', undefined, {
+      detail: `no rule for method ${JSON.stringify(request.method.slice(0, 100))}`,
+    });
   }
   if (row === 'pass') return undefined;
   const params = request.params ?? {};
@@ -37,7 +39,10 @@ function listenedResources(params: Readonly<Record<string, unknown>>): readonly 
     const field = 'params.notifications.resourceSubscriptions';
     throw new PortcullisError('mapping_error', `${field}: must be a list of URIs`, { data: { field } });
   }
-  return uris.map((uri: string) => ({ action: { name: 'resources/subscribe' }, resource: { type: 'resource', id: uri } }));
+  return uris.map((uri: string) => ({
+    action: { name: 'resources/subscribe' },
+    resource: { type: 'resource', id: uri },
+  }));
 }
 
 /**
@@ -71,8 +76,14 @@ export async function toolQuestions(
               storage: storageFor(context),
               signal,
             });
-      if (resource === undefined) throw new PortcullisError('denied', undefined, { detail: 'there is no such resource' });
-      return [{ action: { name: authorize.action }, resource: { type: authorize.kind, id: resource.id, properties: resource.attr } }];
+      if (resource === undefined)
+        throw new PortcullisError('denied', undefined, { detail: 'there is no such resource' });
+      return [
+        {
+          action: { name: authorize.action },
+          resource: { type: authorize.kind, id: resource.id, properties: resource.attr },
+        },
+      ];
     }
   }
 }

@@ -1,4 +1,11 @@
-import { auditActor, recordedArguments, type AuditEntry, type AuditedDecision, type AuditSink, type RecordArguments } from '@portcullis/audit';
+import {
+  auditActor,
+  recordedArguments,
+  type AuditEntry,
+  type AuditedDecision,
+  type AuditSink,
+  type RecordArguments,
+} from '@portcullis/audit';
 import { PortcullisError, type Decision, type Identity, type TenantContext } from '@portcullis/core';
 import { isObject, type RpcMessage, type RpcRequest } from '../message.js';
 import type { Exchange, RunningCall, Verdict } from './exchange.js';
@@ -8,11 +15,16 @@ export interface Recorder {
   /** Records a verdict; one that allows and cannot be recorded becomes a refusal. */
   decision(request: RpcRequest, exchange: Exchange, verdict: Verdict, decisions: readonly Decision[]): Promise<Verdict>;
   /** Records a decision that a handler asked for. Rejects where it has to be recorded and cannot be. */
-  inHandler(decisions: readonly Decision[], call: RunningCall, error?: PortcullisError): Promise<void>;
+  readonly inHandler: (decisions: readonly Decision[], call: RunningCall, error?: PortcullisError) => Promise<void>;
   /** Records what became of a call; `undefined` when the caller left. */
   outcome(request: RpcRequest, exchange: Exchange, call: RunningCall, answer: RpcMessage | undefined): Promise<void>;
   /** Records a request that was refused before there was anything to decide. */
-  refusal(error: PortcullisError, requestId: string, who: Identity | TenantContext | undefined, latencyMs: number): Promise<void>;
+  refusal(
+    error: PortcullisError,
+    requestId: string,
+    who: Identity | TenantContext | undefined,
+    latencyMs: number,
+  ): Promise<void>;
 }
 
 /** How the recorder behaves. */
@@ -41,7 +53,9 @@ export function recorder({ audit, onFailure, recordArguments, onError }: Recorde
     } catch (error) {
       onError(error instanceof Error ? error : new Error('the audit record cannot be written'));
       if (onFailure === 'allow') return undefined;
-      return error instanceof PortcullisError ? error : new PortcullisError('audit_unavailable', undefined, { cause: error });
+      return error instanceof PortcullisError
+        ? error
+        : new PortcullisError('audit_unavailable', undefined, { cause: error });
     }
   }
 
@@ -99,7 +113,10 @@ export function recorder({ audit, onFailure, recordArguments, onError }: Recorde
   };
 }
 
-function described(request: RpcRequest, { context, startedAt }: Exchange): Pick<AuditEntry, 'requestId' | 'actor' | 'tenant' | 'method' | 'name' | 'latencyMs'> {
+function described(
+  request: RpcRequest,
+  { context, startedAt }: Exchange,
+): Pick<AuditEntry, 'requestId' | 'actor' | 'tenant' | 'method' | 'name' | 'latencyMs'> {
   const name = request.params?.['name'] ?? request.params?.['uri'];
   return {
     requestId: context.requestId,
@@ -117,7 +134,18 @@ function reasonOf(error: PortcullisError): { readonly code: PortcullisError['cod
 
 function audited(decision: Decision): AuditedDecision {
   const { effect, action, resource, policy, policyVersion, scope, engine, callId, durationMs, obligations } = decision;
-  return { effect, action, resource, policy, policyVersion, scope, engine, callId, durationMs: round(durationMs), obligations: obligations.map(({ type }) => type) };
+  return {
+    effect,
+    action,
+    resource,
+    policy,
+    policyVersion,
+    scope,
+    engine,
+    callId,
+    durationMs: round(durationMs),
+    obligations: obligations.map(({ type }) => type),
+  };
 }
 
 function outcomeOf(call: RunningCall, answer: RpcMessage | undefined): 'ok' | 'error' | 'denied' | 'abandoned' {

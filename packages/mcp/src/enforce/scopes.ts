@@ -9,7 +9,11 @@ export type ScopeImplications = Readonly<Record<string, readonly string[]>>;
  * @throws PortcullisError `scope_insufficient`, with `data.scopes`: everything that the operation needs
  * @see MCP authorization, "Scope challenge handling"; RFC 6750, section 3.1
  */
-export function requireScopes(required: readonly string[], granted: readonly string[], implies: ScopeImplications): void {
+export function requireScopes(
+  required: readonly string[],
+  granted: readonly string[],
+  implies: ScopeImplications,
+): void {
   if (required.length === 0) return;
   const held = new Set<string>();
   const pending = [...granted];

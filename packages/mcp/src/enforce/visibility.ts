@@ -26,7 +26,11 @@ export interface PlanQuestion {
 }
 
 /** The identity-level questions of a tool. A malformed mapping has none that could pass: `undefined` hides the tool. */
-export function visibilityQuestions(name: string, rule: ToolRule, context: TenantContext): VisibilityQuestions | undefined {
+export function visibilityQuestions(
+  name: string,
+  rule: ToolRule,
+  context: TenantContext,
+): VisibilityQuestions | undefined {
   switch (rule.source) {
     case 'malformed':
       return undefined;
@@ -63,14 +67,20 @@ function planOf(question: CompiledQuestion, input: ExpressionInput): readonly Pl
   const kind = question.type.evaluate(input);
   const action = question.action.evaluate(input);
   if (typeof kind !== 'string' || typeof action !== 'string') return [];
-  const attr = question.properties !== undefined && isKnown(question.properties) ? question.properties.evaluate(input) : undefined;
+  const attr =
+    question.properties !== undefined && isKnown(question.properties) ? question.properties.evaluate(input) : undefined;
   return [{ kind, action, attr: isAttributes(attr) ? attr : undefined }];
 }
 
 function expressionsOf(question: CompiledQuestion): readonly Expression[] {
-  return [question.action, question.type, question.id, question.actionProperties, question.properties, question.context].filter(
-    (expression) => expression !== undefined,
-  );
+  return [
+    question.action,
+    question.type,
+    question.id,
+    question.actionProperties,
+    question.properties,
+    question.context,
+  ].filter((expression) => expression !== undefined);
 }
 
 /** Of all `params`, only the tool's name is known before a call. */

@@ -7,7 +7,11 @@ import type { Question } from './question.js';
 export const mappingMember = 'x-authzen-mapping';
 
 const properties = z.record(z.string(), z.json());
-const subjectSchema = z.strictObject({ type: z.string().optional(), id: z.string().optional(), properties: properties.optional() });
+const subjectSchema = z.strictObject({
+  type: z.string().optional(),
+  id: z.string().optional(),
+  properties: properties.optional(),
+});
 const actionSchema = z.strictObject({ name: z.string(), properties: properties.optional() });
 const resourceSchema = z.strictObject({ type: z.string(), id: z.string(), properties: properties.optional() });
 const evaluationSchema = z.strictObject({
@@ -22,11 +26,20 @@ const evaluationsSchema = z.strictObject({
   resource: resourceSchema.optional(),
   context: properties.optional(),
   evaluations: z
-    .array(z.strictObject({ action: actionSchema.optional(), resource: resourceSchema.optional(), context: properties.optional() }))
+    .array(
+      z.strictObject({
+        action: actionSchema.optional(),
+        resource: resourceSchema.optional(),
+        context: properties.optional(),
+      }),
+    )
     .min(1)
     .max(50),
 });
-const mappingSchema = z.union([z.strictObject({ evaluation: evaluationSchema }), z.strictObject({ evaluations: evaluationsSchema })]);
+const mappingSchema = z.union([
+  z.strictObject({ evaluation: evaluationSchema }),
+  z.strictObject({ evaluations: evaluationsSchema }),
+]);
 
 /** A tool's `x-authzen-mapping`, as it travels in `tools/list`. */
 export type DeclaredMapping = z.infer<typeof mappingSchema>;
@@ -35,7 +48,11 @@ export type DeclaredMapping = z.infer<typeof mappingSchema>;
 export interface CompiledMapping {
   /** One entry for each question that has to be permitted. */
   readonly questions: readonly CompiledQuestion[];
-  readonly subject: { readonly type: Expression; readonly id: Expression | undefined; readonly properties: Expression | undefined };
+  readonly subject: {
+    readonly type: Expression;
+    readonly id: Expression | undefined;
+    readonly properties: Expression | undefined;
+  };
 }
 
 /** One question of a declared mapping. */
@@ -101,16 +118,22 @@ function compileSubject(subject: z.infer<typeof subjectSchema> | undefined): Com
 }
 
 function compileQuestion(
-  question: { action: z.infer<typeof actionSchema>; resource: z.infer<typeof resourceSchema>; context?: z.infer<typeof properties> | undefined },
+  question: {
+    action: z.infer<typeof actionSchema>;
+    resource: z.infer<typeof resourceSchema>;
+    context?: z.infer<typeof properties> | undefined;
+  },
   field: string,
 ): CompiledQuestion {
   const { action, resource, context } = question;
   return {
     action: compileExpression(action.name, `${field}.action.name`),
-    actionProperties: action.properties === undefined ? undefined : compileTree(action.properties, `${field}.action.properties`),
+    actionProperties:
+      action.properties === undefined ? undefined : compileTree(action.properties, `${field}.action.properties`),
     type: compileExpression(resource.type, `${field}.resource.type`),
     id: compileExpression(resource.id, `${field}.resource.id`),
-    properties: resource.properties === undefined ? undefined : compileTree(resource.properties, `${field}.resource.properties`),
+    properties:
+      resource.properties === undefined ? undefined : compileTree(resource.properties, `${field}.resource.properties`),
     context: context === undefined ? undefined : compileTree(context, `${field}.context`),
   };
 }
@@ -119,14 +142,18 @@ function compileQuestion(
 function compileTree(value: AttributeValue, field: string): Expression {
   if (typeof value === 'string') return compileExpression(value, field);
   if (Array.isArray(value)) {
-    const items = (value as readonly AttributeValue[]).map((item, index) => compileTree(item, `${field}[${String(index)}]`));
+    const items = (value as readonly AttributeValue[]).map((item, index) =>
+      compileTree(item, `${field}[${String(index)}]`),
+    );
     return {
       paramsPaths: items.flatMap((item) => item.paramsPaths),
       evaluate: (input) => items.map((item) => item.evaluate(input) ?? null),
     };
   }
   if (typeof value === 'object' && value !== null) {
-    const members = Object.entries(value).map(([name, member]) => [name, compileTree(member, `${field}.${name}`)] as const);
+    const members = Object.entries(value).map(
+      ([name, member]) => [name, compileTree(member, `${field}.${name}`)] as const,
+    );
     return {
       paramsPaths: members.flatMap(([, member]) => member.paramsPaths),
       evaluate: (input) => {
@@ -148,10 +175,17 @@ function compileTree(value: AttributeValue, field: string): Expression {
  * @throws PortcullisError `mapping_error` when an expression fails, gives the wrong type, or names a subject that is
  * not the token's
  */
-export function evaluateMapping(mapping: CompiledMapping, input: ExpressionInput, context: TenantContext): readonly Question[] {
+export function evaluateMapping(
+  mapping: CompiledMapping,
+  input: ExpressionInput,
+  context: TenantContext,
+): readonly Question[] {
   const subject = evaluateSubject(mapping, input, context);
   return mapping.questions.map((question) => ({
-    action: { name: text(question.action, input, 'action.name'), properties: attributes(question.actionProperties, input, 'action.properties') },
+    action: {
+      name: text(question.action, input, 'action.name'),
+      properties: attributes(question.actionProperties, input, 'action.properties'),
+    },
     resource: {
       type: text(question.type, input, 'resource.type'),
       id: identifier(question.id, input, 'resource.id'),
@@ -163,13 +197,19 @@ export function evaluateMapping(mapping: CompiledMapping, input: ExpressionInput
 }
 
 /** A subject that a mapping names has to be the one that the token was validated for. */
-function evaluateSubject(mapping: CompiledMapping, input: ExpressionInput, context: TenantContext): Attributes | undefined {
+function evaluateSubject(
+  mapping: CompiledMapping,
+  input: ExpressionInput,
+  context: TenantContext,
+): Attributes | undefined {
   const { identity } = context;
   text(mapping.subject.type, input, 'subject.type');
   if (mapping.subject.id !== undefined) {
     const id = text(mapping.subject.id, input, 'subject.id');
     if (id !== identity.sub && id !== identity.subject && id !== identity.key) {
-      throw new PortcullisError('mapping_error', 'subject.id: is not the subject of the token', { data: { field: 'subject.id' } });
+      throw new PortcullisError('mapping_error', 'subject.id: is not the subject of the token', {
+        data: { field: 'subject.id' },
+      });
     }
   }
   return attributes(mapping.subject.properties, input, 'subject.properties');
@@ -180,7 +220,9 @@ function withoutAgent(values: Attributes | undefined, context: TenantContext): A
   if (values === undefined || !Object.hasOwn(values, 'agent')) return values;
   const { agent, ...rest } = values;
   if (agent !== context.identity.clientId && agent !== context.identity.claims['client_id']) {
-    throw new PortcullisError('mapping_error', 'context.agent: is not the client of the token', { data: { field: 'context.agent' } });
+    throw new PortcullisError('mapping_error', 'context.agent: is not the client of the token', {
+      data: { field: 'context.agent' },
+    });
   }
   return rest;
 }

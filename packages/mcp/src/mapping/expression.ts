@@ -41,7 +41,11 @@ export function compileExpression(text: string, field: string): Expression {
   try {
     program = environment.parse(text.slice(1));
   } catch (cause) {
-    throw new PortcullisError('mapping_error', `${field}: the expression does not parse`, { data: { field }, detail: text, cause });
+    throw new PortcullisError('mapping_error', `${field}: the expression does not parse`, {
+      data: { field },
+      detail: text,
+      cause,
+    });
   }
   return {
     paramsPaths: pathsOf(program.ast),
@@ -52,7 +56,7 @@ export function compileExpression(text: string, field: string): Expression {
         if (cause instanceof PortcullisError) throw cause;
         throw new PortcullisError('mapping_error', `${field}: the expression failed`, {
           data: { field },
-          detail: cause instanceof Error ? cause.message.split('\n')[0] ?? text : text,
+          detail: cause instanceof Error ? (cause.message.split('\n')[0] ?? text) : text,
           cause,
         });
       }
@@ -118,7 +122,9 @@ function pathOf(node: ASTNode): string | undefined {
   if (node.op === '[]' || node.op === '[?]') {
     const [base, index] = node.args;
     const path = pathOf(base);
-    return path !== undefined && index.op === 'value' && typeof index.args === 'string' ? `${path}.${index.args}` : undefined;
+    return path !== undefined && index.op === 'value' && typeof index.args === 'string'
+      ? `${path}.${index.args}`
+      : undefined;
   }
   return undefined;
 }

@@ -1,4 +1,11 @@
-import { PortcullisError, type Action, type Attributes, type AttributeValue, type ResourceQuestion, type TenantContext } from '@portcullis/core';
+import {
+  PortcullisError,
+  type Action,
+  type Attributes,
+  type AttributeValue,
+  type ResourceQuestion,
+  type TenantContext,
+} from '@portcullis/core';
 
 /**
  * One authorization question in AuthZEN's words: may the subject do the action on the resource, in this context?
@@ -44,7 +51,8 @@ export function toResourceQuestion(question: Question, context: TenantContext): 
       });
     }
   }
-  if (question.context !== undefined && Object.keys(question.context).length > 0) properties['context'] = question.context;
+  if (question.context !== undefined && Object.keys(question.context).length > 0)
+    properties['context'] = question.context;
   if (action.properties !== undefined) properties['action'] = action.properties;
   return {
     resource: { kind: resource.type, id: resource.id, tenant: context.tenant.id, attr: properties },

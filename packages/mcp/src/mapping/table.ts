@@ -17,7 +17,12 @@ export type MethodRow = 'pass' | ((params: Params, context: TenantContext) => Qu
  */
 export const methodTable: Readonly<Record<string, MethodRow>> = {
   ping: 'pass',
-  initialize: (params, context) => onServer('initialize', context, text(params['protocolVersion']) ? { protocol_version: params['protocolVersion'] } : undefined),
+  initialize: (params, context) =>
+    onServer(
+      'initialize',
+      context,
+      text(params['protocolVersion']) ? { protocol_version: params['protocolVersion'] } : undefined,
+    ),
   'server/discover': (_params, context) => onServer('server/discover', context), // ours
   'tools/list': (_params, context) => onServer('tools/list', context),
   'tools/call': (params) => on('tool', params, 'name', 'tools/call'),
@@ -30,7 +35,8 @@ export const methodTable: Readonly<Record<string, MethodRow>> = {
   'prompts/list': (_params, context) => onServer('prompts/list', context),
   'prompts/get': (params) => on('prompt', params, 'name', 'prompts/get'),
   'completion/complete': (params) => onReference(params),
-  'logging/setLevel': (params, context) => onServer('logging/setLevel', context, text(params['level']) ? { level: params['level'] } : undefined),
+  'logging/setLevel': (params, context) =>
+    onServer('logging/setLevel', context, text(params['level']) ? { level: params['level'] } : undefined),
   'tasks/get': (params) => on('task', params, 'taskId', 'tasks/get'),
   'tasks/result': (params) => on('task', params, 'taskId', 'tasks/result'),
   'tasks/cancel': (params) => on('task', params, 'taskId', 'tasks/cancel'),

@@ -1,4 +1,4 @@
-import type { McpHttpHandler, McpServer, McpServerFactory, Server, ServerNotifier } from '@modelcontextprotocol/server';
+import type { McpHttpHandler, McpServerFactory, ServerNotifier } from '@modelcontextprotocol/server';
 import { PortcullisError, type AttributeValue, type TenantId } from '@portcullis/core';
 import type { Admission, ConnectionInfo, Edge } from '@portcullis/http';
 import type { Enforcer } from '../enforce/enforcer.js';
@@ -9,7 +9,7 @@ import { guardServer, type GuardedServer } from '../transport/guard-server.js';
 import type { GuardOptions } from '../transport/guard.js';
 import { authInfoFor, exchangeOf, openExchange } from './exchanges.js';
 import { preauthorize, requestsIn, type EarlyAnswer } from './preauthorize.js';
-import { Sessions, type SessionOptions, type SessionTransport } from './sessions.js';
+import { Sessions, type SessionOptions } from './sessions.js';
 import { watchStream, type StreamWatch } from './watch.js';
 
 /** What an endpoint is served with, beyond the server factory. */
@@ -92,9 +92,15 @@ export function serveHttp(factory: McpServerFactory, parts: HttpParts, options: 
     const exchange = exchangeOf(context.authInfo);
     const http = exchange === undefined ? undefined : inProgress.get(exchange);
     if (exchange === undefined || http === undefined) throw new PortcullisError('token_missing');
-    const product: McpServer | Server = await factory(context);
+    const product = await factory(context);
     const guarded = guardServer(product, guardOptions(false));
-    const early = await preauthorize(requestsIn(http.body), exchange, parts.enforcer, (request) => guarded.view(request), parts.denials);
+    const early = await preauthorize(
+      requestsIn(http.body),
+      exchange,
+      parts.enforcer,
+      (request) => guarded.view(request),
+      parts.denials,
+    );
     if (early !== undefined) {
       http.early = early;
       throw new AnsweredEarly(early);
@@ -124,7 +130,8 @@ export function serveHttp(factory: McpServerFactory, parts: HttpParts, options: 
     requestsIn(body);
     const authInfo = authInfoFor(exchange, parts.resource, parts.edge.metadata.url);
     const { isLegacyRequest } = await sdk;
-    if (legacy === 'sessions' && (await isLegacyRequest(request, body))) return serveSession(admission, exchange, authInfo);
+    if (legacy === 'sessions' && (await isLegacyRequest(request, body)))
+      return serveSession(admission, exchange, authInfo);
     const handler = await handlerFor(context.tenant.id);
     const response = await handler.fetch(request, { authInfo, ...(body === undefined ? {} : { parsedBody: body }) });
     return http.early === undefined ? response : earlyResponse(http.early, admission);
@@ -157,11 +164,15 @@ export function serveHttp(factory: McpServerFactory, parts: HttpParts, options: 
       await transport.close();
       return earlyResponse(early, admission);
     }
-    await sessions.open({ id, transport: transport as SessionTransport, guarded }, context);
+    await sessions.open({ id, transport: transport, guarded }, context);
     return transport.handleRequest(request, handleOptions);
   }
 
-  function decideOn(guarded: GuardedServer, requests: ReturnType<typeof requestsIn>, exchange: Exchange): Promise<EarlyAnswer | undefined> {
+  function decideOn(
+    guarded: GuardedServer,
+    requests: ReturnType<typeof requestsIn>,
+    exchange: Exchange,
+  ): Promise<EarlyAnswer | undefined> {
     // `initialize` has to pass the connection itself, which keeps what the client can do.
     const decidable = requests.filter(({ method }) => method !== 'initialize');
     return preauthorize(
@@ -185,9 +196,18 @@ export function serveHttp(factory: McpServerFactory, parts: HttpParts, options: 
       try {
         return watchStream(await serve(admitted), admitted.context, parts.watch);
       } catch (error) {
-        const refusal = error instanceof PortcullisError ? error : new PortcullisError('pdp_unavailable', undefined, { cause: error });
-        if (!(error instanceof PortcullisError)) parts.onError(error instanceof Error ? error : new Error(String(error)));
-        await parts.recorder.refusal(refusal, admitted.requestId, admitted.context, performance.now() - admitted.startedAt);
+        const refusal =
+          error instanceof PortcullisError
+            ? error
+            : new PortcullisError('pdp_unavailable', undefined, { cause: error });
+        if (!(error instanceof PortcullisError))
+          parts.onError(error instanceof Error ? error : new Error(String(error)));
+        await parts.recorder.refusal(
+          refusal,
+          admitted.requestId,
+          admitted.context,
+          performance.now() - admitted.startedAt,
+        );
         return parts.edge.refuse(refusal, rpcIdOf(admitted.body), admitted.requestId);
       }
     },

@@ -21,7 +21,9 @@ const maxBatch = 100;
 export function requestsIn(body: AttributeValue | undefined): readonly RpcRequest[] {
   const messages: readonly unknown[] = Array.isArray(body) ? body : [body];
   if (messages.length > maxBatch) throw new PortcullisError('request_invalid', 'the batch has too many messages');
-  const requests = messages.filter((message) => isObject(message)).filter((message) => isRequest(message as unknown as RpcMessage)) as unknown as RpcRequest[];
+  const requests = messages
+    .filter((message) => isObject(message))
+    .filter((message) => isRequest(message as unknown as RpcMessage)) as unknown as RpcRequest[];
   if (new Set(requests.map(({ id }) => id)).size !== requests.length) {
     throw new PortcullisError('request_invalid', 'two requests of the batch share an id');
   }

@@ -4,7 +4,10 @@ import type { GuardedServer } from '../transport/guard-server.js';
 
 /** A session's transport: what is used of the SDK's web-standard streamable HTTP transport. */
 export interface SessionTransport {
-  handleRequest(request: Request, options: { readonly authInfo: never; readonly parsedBody?: unknown }): Promise<Response>;
+  handleRequest(
+    request: Request,
+    options: { readonly authInfo: never; readonly parsedBody?: unknown },
+  ): Promise<Response>;
   close(): Promise<void>;
 }
 
@@ -72,7 +75,9 @@ export class Sessions {
       throw new PortcullisError('session_unknown');
     }
     if (session.binding !== bindingOf(context)) {
-      throw new PortcullisError('session_unknown', undefined, { detail: 'the session belongs to another identity or tenant' });
+      throw new PortcullisError('session_unknown', undefined, {
+        detail: 'the session belongs to another identity or tenant',
+      });
     }
     session.usedAt = this.#clock();
     return session;

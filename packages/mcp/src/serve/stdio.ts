@@ -33,7 +33,11 @@ export interface StdioParts {
  * The identity and the tenant are established anew for each message: a token that expires, or a tenant that is
  * suspended, ends what the connection may do.
  */
-export async function serveStdioGuarded(factory: McpServerFactory, parts: StdioParts, transport?: unknown): Promise<StdioServerHandle> {
+export async function serveStdioGuarded(
+  factory: McpServerFactory,
+  parts: StdioParts,
+  transport?: unknown,
+): Promise<StdioServerHandle> {
   const { serveStdio } = await import('@modelcontextprotocol/server/stdio');
   const { principal, tenants } = parts;
 
@@ -63,7 +67,9 @@ export async function serveStdioGuarded(factory: McpServerFactory, parts: StdioP
     },
     {
       onerror: parts.guard.onError,
-      ...(transport === undefined ? {} : { transport: transport as NonNullable<Parameters<typeof serveStdio>[1]>['transport'] & object }),
+      ...(transport === undefined
+        ? {}
+        : { transport: transport as NonNullable<Parameters<typeof serveStdio>[1]>['transport'] & object }),
     },
   );
 }

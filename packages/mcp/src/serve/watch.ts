@@ -15,7 +15,7 @@ export interface StreamWatch {
 export function watchStream(response: Response, context: TenantContext, watch: StreamWatch): Response {
   const { body } = response;
   if (body === null || !(response.headers.get('content-type') ?? '').startsWith('text/event-stream')) return response;
-  const reader = body.getReader();
+  const reader: ReadableStreamDefaultReader<Uint8Array> = body.getReader();
   let timer: NodeJS.Timeout | undefined;
   let ended = false;
   const stop = (): void => {
@@ -36,9 +36,12 @@ export function watchStream(response: Response, context: TenantContext, watch: S
           end();
           return;
         }
-        timer = setTimeout(() => {
-          watch.tenants.recheck(context).then(schedule, end);
-        }, Math.min(watch.recheckMs, left));
+        timer = setTimeout(
+          () => {
+            watch.tenants.recheck(context).then(schedule, end);
+          },
+          Math.min(watch.recheckMs, left),
+        );
         timer.unref();
       };
       schedule();

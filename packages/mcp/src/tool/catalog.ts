@@ -13,12 +13,22 @@ export interface ArgumentsSchema {
 
 type SchemaResult =
   | { readonly value: unknown; readonly issues?: undefined }
-  | { readonly issues: readonly { readonly message: string; readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined }[] };
+  | {
+      readonly issues: readonly {
+        readonly message: string;
+        readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+      }[];
+    };
 
 /** How one tool is authorized. */
 export type ToolRule =
   | { readonly source: 'default' }
-  | { readonly source: 'declared'; readonly mapping: CompiledMapping; readonly scopes: readonly string[]; readonly publish?: DeclaredMapping | undefined }
+  | {
+      readonly source: 'declared';
+      readonly mapping: CompiledMapping;
+      readonly scopes: readonly string[];
+      readonly publish?: DeclaredMapping | undefined;
+    }
   | {
       readonly source: 'typed';
       readonly authorize: TypedAuthorize<unknown, unknown>;
@@ -96,7 +106,9 @@ export async function validateArguments(schema: ArgumentsSchema | undefined, arg
   const result = await schema['~standard'].validate(args ?? {});
   if (result.issues === undefined) return result.value;
   const [issue] = result.issues;
-  const path = (issue?.path ?? []).map((segment) => String(typeof segment === 'object' ? segment.key : segment)).join('.');
+  const path = (issue?.path ?? [])
+    .map((segment) => String(typeof segment === 'object' ? segment.key : segment))
+    .join('.');
   const field = path === '' ? 'arguments' : `arguments.${path}`;
   throw new PortcullisError('mapping_error', `${field}: ${issue?.message ?? 'is not valid'}`, { data: { field } });
 }

@@ -1,4 +1,14 @@
-import { PortcullisError, principalOf, type Attributes, type Decision, type Identity, type PolicyDecisionPoint, type Principal, type Tenant, type TenantContext } from '@portcullis/core';
+import {
+  PortcullisError,
+  principalOf,
+  type Attributes,
+  type Decision,
+  type Identity,
+  type PolicyDecisionPoint,
+  type Principal,
+  type Tenant,
+  type TenantContext,
+} from '@portcullis/core';
 import { ask } from '../enforce/ask.js';
 import type { Question } from '../mapping/question.js';
 import type { RunningCall } from '../enforce/exchange.js';
@@ -36,18 +46,26 @@ export interface ToolContext<Storage> {
    *   asks: may auth0#auth0|alice (roles member) `update` document `doc-1` { tenant: acme, owner: … } in scope acme?
    * ```
    */
-  authorize(action: string, resource: ResourceQuery): Promise<Decision>;
+  readonly authorize: (action: string, resource: ResourceQuery) => Promise<Decision>;
   /**
    * Keeps the resources that the action is permitted on, asked as one question.
    *
    * @param describe - the resource behind an item
    * @throws PortcullisError `cross_tenant`, `pdp_unavailable`
    */
-  filter<Item>(action: string, items: readonly Item[], describe: (item: Item) => ResourceQuery): Promise<readonly Item[]>;
+  readonly filter: <Item>(
+    action: string,
+    items: readonly Item[],
+    describe: (item: Item) => ResourceQuery,
+  ) => Promise<readonly Item[]>;
 }
 
 /** Records a decision that a handler asked for. */
-export type DecisionRecorder = (decisions: readonly Decision[], call: RunningCall, error?: PortcullisError) => Promise<void>;
+export type DecisionRecorder = (
+  decisions: readonly Decision[],
+  call: RunningCall,
+  error?: PortcullisError,
+) => Promise<void>;
 
 /** Makes the context of a running call. */
 export function toolContext<Storage>(
@@ -75,19 +93,31 @@ export function toolContext<Storage>(
         }
         // Nobody is left to carry out an obligation in the middle of a handler.
         if (decision.obligations.length > 0) {
-          throw new PortcullisError('obligation_failed', undefined, { detail: 'an obligation on a question that a handler asked' });
+          throw new PortcullisError('obligation_failed', undefined, {
+            detail: 'an obligation on a question that a handler asked',
+          });
         }
         await record([decision], call);
         return decision;
       } catch (error) {
-        const refusal = error instanceof PortcullisError ? error : new PortcullisError('pdp_unavailable', undefined, { cause: error });
+        const refusal =
+          error instanceof PortcullisError
+            ? error
+            : new PortcullisError('pdp_unavailable', undefined, { cause: error });
         if (refusal.code === 'cross_tenant' || refusal.code === 'pdp_unavailable') await record([], call, refusal);
         throw refusal;
       }
     },
     async filter(action, items, describe) {
-      const decisions = await ask(pdp, items.map((item) => questionOf(action, describe(item))), context, signal);
-      return items.filter((_item, index) => decisions[index]?.effect === 'allow' && decisions[index].obligations.length === 0);
+      const decisions = await ask(
+        pdp,
+        items.map((item) => questionOf(action, describe(item))),
+        context,
+        signal,
+      );
+      return items.filter(
+        (_item, index) => decisions[index]?.effect === 'allow' && decisions[index].obligations.length === 0,
+      );
     },
   };
 }

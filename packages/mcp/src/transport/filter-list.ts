@@ -25,9 +25,17 @@ export async function filterList(method: string, result: unknown, filter: ListFi
     case 'tools/list':
       return { ...result, ...(await filterTools(result['tools'], filter)), ...privately(filter) };
     case 'resources/list':
-      return { ...result, ...(await filterBy('resources', 'uri', 'resource', 'resources/read', result, filter)), ...privately(filter) };
+      return {
+        ...result,
+        ...(await filterBy('resources', 'uri', 'resource', 'resources/read', result, filter)),
+        ...privately(filter),
+      };
     case 'prompts/list':
-      return { ...result, ...(await filterBy('prompts', 'name', 'prompt', 'prompts/get', result, filter)), ...privately(filter) };
+      return {
+        ...result,
+        ...(await filterBy('prompts', 'name', 'prompt', 'prompts/get', result, filter)),
+        ...privately(filter),
+      };
     case 'resources/templates/list':
       return { ...result, ...(await filterTemplates(result['resourceTemplates'], filter)), ...privately(filter) };
     default:
@@ -40,12 +48,17 @@ function privately({ modern }: ListFilter): Readonly<Record<string, unknown>> {
   return modern ? { cacheScope: 'private' } : {};
 }
 
-async function filterTools(tools: unknown, { enforcer, exchange, ruleOf }: ListFilter): Promise<{ readonly tools: readonly unknown[] }> {
+async function filterTools(
+  tools: unknown,
+  { enforcer, exchange, ruleOf }: ListFilter,
+): Promise<{ readonly tools: readonly unknown[] }> {
   const listed = named(tools, 'name');
   const rules = new Map(listed.map(([name, definition]) => [name, ruleOf(name, definition)]));
   const visible = await enforcer.visibleTools(rules, exchange.context, exchange.signal);
   return {
-    tools: listed.filter(([name]) => visible.has(name)).map(([name, definition]) => withMapping(definition, rules.get(name))),
+    tools: listed
+      .filter(([name]) => visible.has(name))
+      .map(([name, definition]) => withMapping(definition, rules.get(name))),
   };
 }
 
@@ -72,10 +85,17 @@ async function filterBy(
 }
 
 /** A template stands for resources that are not known yet: it is shown unless none could ever be read. */
-async function filterTemplates(templates: unknown, { enforcer, exchange }: ListFilter): Promise<Readonly<Record<string, unknown>>> {
+async function filterTemplates(
+  templates: unknown,
+  { enforcer, exchange }: ListFilter,
+): Promise<Readonly<Record<string, unknown>>> {
   const listed = named(templates, 'uriTemplate');
   if (listed.length === 0) return { resourceTemplates: [] };
-  const possible = await enforcer.possible({ kind: 'resource', action: 'resources/read', attr: undefined }, exchange.context, exchange.signal);
+  const possible = await enforcer.possible(
+    { kind: 'resource', action: 'resources/read', attr: undefined },
+    exchange.context,
+    exchange.signal,
+  );
   return { resourceTemplates: possible ? listed.map(([, definition]) => definition) : [] };
 }
 

@@ -30,7 +30,8 @@ const guarded = new WeakSet<object>();
 export function guardServer(product: GuardableServer, options: Omit<GuardOptions, 'servers'>): GuardedServer {
   const inner = 'server' in product ? product.server : product;
   if (guarded.has(inner)) throw new TypeError('this server is guarded already: make a new one for each connection');
-  if ('transport' in inner && inner.transport !== undefined) throw new TypeError('the server is connected already: guard it before it is connected');
+  if ('transport' in inner && inner.transport !== undefined)
+    throw new TypeError('the server is connected already: guard it before it is connected');
   guarded.add(inner);
   const servers = [product, inner];
   let transport: GuardedTransport | undefined;

@@ -125,7 +125,9 @@ export class GuardedTransport implements TransportLike {
     this.#pending.delete(message.id);
     if (pending === undefined) {
       // The guard asked for no such answer: the server invents one, or answers twice.
-      this.#options.onError(new Error(`the server answered request ${String(message.id).slice(0, 80)}, which is not open`));
+      this.#options.onError(
+        new Error(`the server answered request ${String(message.id).slice(0, 80)}, which is not open`),
+      );
       return;
     }
     await this.#inner.send(await this.#finish(message, pending), options);
@@ -153,7 +155,9 @@ export class GuardedTransport implements TransportLike {
       // A notification asks for nothing and is not put to the PDP, but one from nobody is dropped.
       void Promise.resolve(exchange).then(
         () => this.onmessage?.(message, extra),
-        (error: unknown) => { this.#options.onError(asRefusal(error)); },
+        (error: unknown) => {
+          this.#options.onError(asRefusal(error));
+        },
       );
       return;
     }
@@ -173,9 +177,14 @@ export class GuardedTransport implements TransportLike {
       .finally(() => this.#deciding.delete(message.id));
   }
 
-  async #decide(message: RpcRequest, from: Exchange | Promise<Exchange>, extra: MessageExtra | undefined): Promise<void> {
+  async #decide(
+    message: RpcRequest,
+    from: Exchange | Promise<Exchange>,
+    extra: MessageExtra | undefined,
+  ): Promise<void> {
     const exchange = await from;
-    if (message.method === 'initialize' && isObject(message.params)) this.#capabilities = message.params['capabilities'];
+    if (message.method === 'initialize' && isObject(message.params))
+      this.#capabilities = message.params['capabilities'];
     const verdict = await this.#options.enforcer.decide(message, exchange, this.#view(message, exchange, extra));
     this.#deliver(message, verdict, exchange, extra);
   }
@@ -188,7 +197,10 @@ export class GuardedTransport implements TransportLike {
         return;
       case 'permit': {
         if (verdict.request.method !== message.method || verdict.request.id !== message.id) {
-          void this.#refuse(message, new PortcullisError('denied', undefined, { detail: 'the verdict is for another request' }));
+          void this.#refuse(
+            message,
+            new PortcullisError('denied', undefined, { detail: 'the verdict is for another request' }),
+          );
           return;
         }
         const call: RunningCall = { exchange, permit: verdict, refusal: undefined };
@@ -199,7 +211,10 @@ export class GuardedTransport implements TransportLike {
         return;
       }
       case 'defer':
-        void this.#refuse(message, new PortcullisError('pdp_unavailable', undefined, { detail: 'no verdict was reached' }));
+        void this.#refuse(
+          message,
+          new PortcullisError('pdp_unavailable', undefined, { detail: 'no verdict was reached' }),
+        );
         return;
       case 'refuse':
         void this.#refuse(message, verdict.error);
@@ -256,12 +271,16 @@ export class GuardedTransport implements TransportLike {
     let result = message.result;
     if (isObject(result) && result['resultType'] === 'input_required' && permit.approved !== undefined) {
       const inner = result['requestState'];
-      result = { ...result, requestState: await permit.approved.wrapState(typeof inner === 'string' ? inner : undefined) };
+      result = {
+        ...result,
+        requestState: await permit.approved.wrapState(typeof inner === 'string' ? inner : undefined),
+      };
     }
     result = await filterList(request.method, result, {
       enforcer: this.#options.enforcer,
       exchange,
-      ruleOf: (name, definition) => this.#registeredRule(name) ?? ruleOfSchema(isObject(definition) ? definition['inputSchema'] : undefined),
+      ruleOf: (name, definition) =>
+        this.#registeredRule(name) ?? ruleOfSchema(isObject(definition) ? definition['inputSchema'] : undefined),
       modern: isModern(request, extra),
     });
     for (const { onResult } of permit.obligations) if (onResult !== undefined) result = onResult(result);
@@ -270,7 +289,8 @@ export class GuardedTransport implements TransportLike {
 
   #view(message: RpcRequest, exchange: Exchange, extra: MessageExtra | undefined): ServerView {
     return {
-      ruleOf: async (name) => this.#registeredRule(name) ?? ruleOfSchema((await this.#toolSchemas(message, exchange, extra)).get(name)),
+      ruleOf: async (name) =>
+        this.#registeredRule(name) ?? ruleOfSchema((await this.#toolSchemas(message, exchange, extra)).get(name)),
       channel: this.#channel(message, extra),
     };
   }
@@ -305,34 +325,53 @@ export class GuardedTransport implements TransportLike {
   }
 
   /** The input schemas of all tools, by asking the server itself; kept until the list changes. */
-  #toolSchemas(cause: RpcRequest, exchange: Exchange, extra: MessageExtra | undefined): Promise<ReadonlyMap<string, unknown>> {
+  #toolSchemas(
+    cause: RpcRequest,
+    exchange: Exchange,
+    extra: MessageExtra | undefined,
+  ): Promise<ReadonlyMap<string, unknown>> {
     this.#definitions ??= this.#listTools(cause, exchange, extra);
     this.#definitions.catch(() => (this.#definitions = undefined));
     return this.#definitions;
   }
 
-  async #listTools(cause: RpcRequest, exchange: Exchange, extra: MessageExtra | undefined): Promise<ReadonlyMap<string, unknown>> {
+  async #listTools(
+    cause: RpcRequest,
+    exchange: Exchange,
+    extra: MessageExtra | undefined,
+  ): Promise<ReadonlyMap<string, unknown>> {
     const schemas = new Map<string, unknown>();
     let cursor: unknown;
     for (let page = 0; page < maxPages; page++) {
       const result = await this.#probe(cause, 'tools/list', typeof cursor === 'string' ? { cursor } : {}, extra);
       const tools = isObject(result) ? result['tools'] : undefined;
       if (Array.isArray(tools)) {
-        for (const tool of tools) if (isObject(tool) && typeof tool['name'] === 'string') schemas.set(tool['name'], tool['inputSchema']);
+        for (const tool of tools)
+          if (isObject(tool) && typeof tool['name'] === 'string') schemas.set(tool['name'], tool['inputSchema']);
       }
       cursor = isObject(result) ? result['nextCursor'] : undefined;
       if (typeof cursor !== 'string') return schemas;
     }
-    throw new PortcullisError('mapping_error', undefined, { detail: `the server lists tools on more than ${String(maxPages)} pages (${exchange.context.requestId})` });
+    throw new PortcullisError('mapping_error', undefined, {
+      detail: `the server lists tools on more than ${String(maxPages)} pages (${exchange.context.requestId})`,
+    });
   }
 
   /** Puts a request of the gate's own to the server; the answer never leaves the guard. */
-  #probe(cause: RpcRequest, method: string, params: Readonly<Record<string, unknown>>, extra: MessageExtra | undefined): Promise<unknown> {
+  #probe(
+    cause: RpcRequest,
+    method: string,
+    params: Readonly<Record<string, unknown>>,
+    extra: MessageExtra | undefined,
+  ): Promise<unknown> {
     const id = this.#internalId();
     const meta = isObject(cause.params?.['_meta']) ? cause.params['_meta'] : undefined;
     const { progressToken: _token, ...envelope } = meta ?? {};
     const answered = new Promise<RpcMessage>((resolve) => this.#questions.set(id, resolve));
-    this.onmessage?.({ jsonrpc: '2.0', id, method, params: meta === undefined ? params : { ...params, _meta: envelope } }, extra);
+    this.onmessage?.(
+      { jsonrpc: '2.0', id, method, params: meta === undefined ? params : { ...params, _meta: envelope } },
+      extra,
+    );
     return answered.then((answer) => answer.result);
   }
 
@@ -346,7 +385,8 @@ export class GuardedTransport implements TransportLike {
       if (call !== undefined) void this.#options.recorder.outcome(request, exchange, call, undefined);
     }
     this.#pending.clear();
-    for (const question of this.#questions.values()) question({ jsonrpc: '2.0', error: { code: -32000, message: 'connection closed' } });
+    for (const question of this.#questions.values())
+      question({ jsonrpc: '2.0', error: { code: -32000, message: 'connection closed' } });
     this.#questions.clear();
   }
 }
@@ -354,13 +394,21 @@ export class GuardedTransport implements TransportLike {
 const maxPages = 100;
 
 /** The JSON-RPC answer to a refused request. */
-export function refusalMessage(request: RpcRequest, error: PortcullisError, denials: 'error' | 'tool_result'): RpcMessage {
+export function refusalMessage(
+  request: RpcRequest,
+  error: PortcullisError,
+  denials: 'error' | 'tool_result',
+): RpcMessage {
   const answer = error.toPublic();
   if (denials === 'tool_result' && request.method === 'tools/call' && error.httpStatus === 403) {
     return {
       jsonrpc: '2.0',
       id: request.id,
-      result: { content: [{ type: 'text', text: answer.message }], isError: true, _meta: { 'portcullis/error': answer.data } },
+      result: {
+        content: [{ type: 'text', text: answer.message }],
+        isError: true,
+        _meta: { 'portcullis/error': answer.data },
+      },
     };
   }
   return { jsonrpc: '2.0', id: request.id, error: answer };

@@ -76,12 +76,19 @@ export function cerbos(targets: string | readonly string[], options: CerbosOptio
   let closed = false;
 
   /** Runs one call within its deadline, at one endpoint after the other. */
-  async function call<T>(run: (client: GRPC, signal: AbortSignal) => Promise<T>, { signal: outer }: CallOptions): Promise<T> {
+  async function call<T>(
+    run: (client: GRPC, signal: AbortSignal) => Promise<T>,
+    { signal: outer }: CallOptions,
+  ): Promise<T> {
     if (closed) throw new PortcullisError('pdp_unavailable', undefined, { detail: 'the client is closed' });
     if (hasGivenUp(outer)) throw unavailable('the caller gave up', outer?.reason);
     const controller = new AbortController();
-    const timer = setTimeout(() => { controller.abort(deadlinePassed); }, deadlineMs);
-    const giveUp = (): void => { controller.abort(outer?.reason); };
+    const timer = setTimeout(() => {
+      controller.abort(deadlinePassed);
+    }, deadlineMs);
+    const giveUp = (): void => {
+      controller.abort(outer?.reason);
+    };
     outer?.addEventListener('abort', giveUp, { once: true });
     let failure: unknown;
     try {
@@ -112,15 +119,16 @@ export function cerbos(targets: string | readonly string[], options: CerbosOptio
   }
 
   function pick(): Endpoint | undefined {
-    for (let tried = 0; tried < endpoints.length; tried++) {
-      const endpoint = endpoints[next % endpoints.length];
-      next = (next + 1) % endpoints.length;
-      if (endpoint?.circuit.admits() === true) return endpoint;
-    }
-    return undefined;
+    const order = [...endpoints.slice(next), ...endpoints.slice(0, next)];
+    next = (next + 1) % endpoints.length;
+    return order.find(({ circuit }) => circuit.admits());
   }
 
-  async function checkPart(request: CheckRequest, questions: readonly ResourceQuestion[], callOptions: CallOptions): Promise<readonly (readonly Decision[])[]> {
+  async function checkPart(
+    request: CheckRequest,
+    questions: readonly ResourceQuestion[],
+    callOptions: CallOptions,
+  ): Promise<readonly (readonly Decision[])[]> {
     const policyVersion = request.policyVersion ?? options.policyVersion ?? 'default';
     const startedAt = performance.now();
     const response: CheckResourcesResponse = await call(
@@ -139,7 +147,10 @@ export function cerbos(targets: string | readonly string[], options: CerbosOptio
     return toDecisions(request, questions, response, policyVersion, performance.now() - startedAt);
   }
 
-  async function check(request: CheckRequest, callOptions: CallOptions = {}): Promise<readonly (readonly Decision[])[]> {
+  async function check(
+    request: CheckRequest,
+    callOptions: CallOptions = {},
+  ): Promise<readonly (readonly Decision[])[]> {
     for (const { actions } of request.questions) {
       if (new Set(actions).size !== actions.length) throw new TypeError('an action is asked twice on one resource');
     }
@@ -164,7 +175,7 @@ export function cerbos(targets: string | readonly string[], options: CerbosOptio
               principal: toPrincipal(request.principal, request.scope, policyVersion),
               resource: {
                 kind: request.kind,
-                attr: { ...request.attr, tenant: request.tenant } as never,
+                attr: { ...request.attr, tenant: request.tenant },
                 scope: request.scope,
                 policyVersion,
               },
@@ -209,7 +220,10 @@ function connect(address: string, options: CerbosOptions): Endpoint {
       'grpc.service_config_disable_resolution': 1,
     },
   });
-  return { client, circuit: new Circuit({ failures: options.circuitFailures ?? 5, openMs: options.circuitOpenMs ?? 1000 }) };
+  return {
+    client,
+    circuit: new Circuit({ failures: options.circuitFailures ?? 5, openMs: options.circuitOpenMs ?? 1000 }),
+  };
 }
 
 const deadlinePassed = new Error('deadline');
@@ -245,9 +259,15 @@ function split(questions: readonly ResourceQuestion[], maxResources: number, max
     return questions.length === 0 ? [] : [{ questions, origins: questions.map((_question, index) => index) }];
   }
   const pieces = questions.flatMap((question, origin) =>
-    chunks(question.actions, maxActions).map((actions) => ({ question: { resource: question.resource, actions }, origin })),
+    chunks(question.actions, maxActions).map((actions) => ({
+      question: { resource: question.resource, actions },
+      origin,
+    })),
   );
-  return chunks(pieces, maxResources).map((part) => ({ questions: part.map(({ question }) => question), origins: part.map(({ origin }) => origin) }));
+  return chunks(pieces, maxResources).map((part) => ({
+    questions: part.map(({ question }) => question),
+    origins: part.map(({ origin }) => origin),
+  }));
 }
 
 function join(

@@ -1,4 +1,10 @@
-import { PortcullisError, type CallOptions, type CheckRequest, type Decision, type ResourceQuestion } from '@portcullis/core';
+import {
+  PortcullisError,
+  type CallOptions,
+  type CheckRequest,
+  type Decision,
+  type ResourceQuestion,
+} from '@portcullis/core';
 
 type Check = (request: CheckRequest, options?: CallOptions) => Promise<readonly (readonly Decision[])[]>;
 
@@ -72,6 +78,8 @@ function untilAborted<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
     };
     if (signal.aborted) giveUp();
     signal.addEventListener('abort', giveUp, { once: true });
-    answer.then(resolve, reject).finally(() => { signal.removeEventListener('abort', giveUp); });
+    answer.then(resolve, reject).finally(() => {
+      signal.removeEventListener('abort', giveUp);
+    });
   });
 }

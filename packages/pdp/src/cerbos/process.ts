@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
+import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { GRPC } from '@cerbos/grpc';
@@ -67,16 +68,24 @@ export async function startEngine(options: EngineOptions): Promise<EngineProcess
   const config = join(folder, 'config.yaml');
   const socket = join(folder, 'g');
   await writeFile(config, stringify(engineConfig(folder, socket, options)), { mode: 0o600 });
-  const child = spawn('/bin/sh', ['-c', supervisor, 'portcullis-pdp', folder, options.binary, 'server', `--config=${config}`, '--log-level=warn'], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-    // A terminal's Ctrl-C is for the application, which may want to finish its calls first.
-    detached: true,
-    env: { PATH: '/usr/bin:/bin', HOME: folder, TMPDIR: folder },
-  });
+  const child = spawn(
+    '/bin/sh',
+    ['-c', supervisor, 'portcullis-pdp', folder, options.binary, 'server', `--config=${config}`, '--log-level=warn'],
+    {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      // A terminal's Ctrl-C is for the application, which may want to finish its calls first.
+      detached: true,
+      env: { PATH: '/usr/bin:/bin', HOME: folder, TMPDIR: folder },
+    },
+  );
   child.unref();
   const ended = new Promise<void>((resolve) => {
-    child.once('exit', () => { resolve(); });
-    child.once('error', () => { resolve(); });
+    child.once('exit', () => {
+      resolve();
+    });
+    child.once('error', () => {
+      resolve();
+    });
   });
   const recent: string[] = [];
   for (const stream of [child.stdout, child.stderr]) {
@@ -118,13 +127,17 @@ async function stop(child: ChildProcess, ended: Promise<void>): Promise<void> {
 async function waitUntilHealthy(engine: EngineProcess, timeoutMs: number, recent: readonly string[]): Promise<void> {
   const client = new GRPC(engine.target, {
     tls: false,
-    channelOptions: { 'grpc.initial_reconnect_backoff_ms': 50, 'grpc.max_reconnect_backoff_ms': 100, 'grpc.use_local_subchannel_pool': 1 },
+    channelOptions: {
+      'grpc.initial_reconnect_backoff_ms': 50,
+      'grpc.max_reconnect_backoff_ms': 100,
+      'grpc.use_local_subchannel_pool': 1,
+    },
   });
-  let over = false;
-  void engine.ended.then(() => (over = true));
+  const over = new AbortController();
+  void engine.ended.then(() => over.abort());
   const until = performance.now() + timeoutMs;
   try {
-    while (performance.now() < until && !over) {
+    while (performance.now() < until && !over.signal.aborted) {
       const health = await client.checkHealth({}, { signal: AbortSignal.timeout(500) }).catch(() => undefined);
       if (health?.status === ServiceStatus.SERVING) return;
       await new Promise((resolve) => setTimeout(resolve, 25));
@@ -139,7 +152,7 @@ async function waitUntilHealthy(engine: EngineProcess, timeoutMs: number, recent
 /** A sidecar that nobody waits for does not keep the process alive. */
 function unrefPipes(child: ChildProcess): void {
   for (const pipe of [child.stdin, child.stdout, child.stderr]) {
-    if (pipe !== null && 'unref' in pipe && typeof pipe.unref === 'function') pipe.unref();
+    if (pipe instanceof Socket) pipe.unref();
   }
 }
 
@@ -147,7 +160,11 @@ function readLog(line: string): EngineLog {
   try {
     const fields = JSON.parse(line) as Readonly<Record<string, unknown>>;
     const { 'log.level': level, message } = fields;
-    return { level: typeof level === 'string' ? level : 'info', message: typeof message === 'string' ? message : line, fields };
+    return {
+      level: typeof level === 'string' ? level : 'info',
+      message: typeof message === 'string' ? message : line,
+      fields,
+    };
   } catch {
     return { level: 'info', message: line, fields: {} };
   }

@@ -24,7 +24,8 @@ export interface SidecarOptions extends Omit<CerbosOptions, 'tls'> {
   /** Hears of an edit that is not served: the last good policies keep deciding. @defaultValue standard error */
   readonly onPolicyError?: ((error: PortcullisError) => void) | undefined;
   /** Hears of an edit that is live. */
-  readonly onPolicyChange?: ((snapshot: { readonly revision: string; readonly warnings: readonly PolicyFinding[] }) => void) | undefined;
+  readonly onPolicyChange?:
+    ((snapshot: { readonly revision: string; readonly warnings: readonly PolicyFinding[] }) => void) | undefined;
   /** Hears each line that the engine logs, from `warn` upwards. */
   readonly onLog?: ((log: EngineLog) => void) | undefined;
   /** The path of the binary. @defaultValue the one of the npm package `cerbos` */
@@ -67,7 +68,11 @@ export async function cerbosSidecar(options: SidecarOptions): Promise<Sidecar> {
   const source = resolve(options.policies);
   const binary = options.binary ?? cerbosBinary();
   const root = await mkdtemp(join(tmpdir(), 'portcullis-'));
-  const onPolicyError = options.onPolicyError ?? ((error: PortcullisError) => { console.error(`portcullis: the edit is not served: ${error.message}`); });
+  const onPolicyError =
+    options.onPolicyError ??
+    ((error: PortcullisError) => {
+      console.error(`portcullis: the edit is not served: ${error.message}`);
+    });
   const alive = new Set<Generation>();
   let count = 0;
   let closed = false;
@@ -100,25 +105,34 @@ export async function cerbosSidecar(options: SidecarOptions): Promise<Sidecar> {
     throw error;
   }
 
+  const isOver = (): boolean => closed;
+
   /** Changes run one after the other. */
   let work: Promise<void> = Promise.resolve();
   const inTurn = (change: () => Promise<void>): void => {
     work = work.then(change).catch((error: unknown) => {
-      if (!closed) onPolicyError(error instanceof PortcullisError ? error : new PortcullisError('pdp_unavailable', 'the engine cannot be changed', { cause: error }));
+      if (!closed)
+        onPolicyError(
+          error instanceof PortcullisError
+            ? error
+            : new PortcullisError('pdp_unavailable', 'the engine cannot be changed', { cause: error }),
+        );
     });
   };
 
   async function replace(snapshot: PolicySnapshot): Promise<void> {
     const previous = current;
     const generation = await start(snapshot);
-    if (closed as boolean) {
+    if (isOver()) {
       await end(generation);
       return;
     }
     current = generation;
     superviseCurrent();
     // Questions that are under way at the old engine may finish.
-    setTimeout(() => { void retire(previous, snapshot); }, options.deadlineMs ?? 1000).unref();
+    setTimeout(() => {
+      void retire(previous, snapshot);
+    }, options.deadlineMs ?? 1000).unref();
   }
 
   async function retire(previous: Generation, kept: PolicySnapshot): Promise<void> {
@@ -132,22 +146,28 @@ export async function cerbosSidecar(options: SidecarOptions): Promise<Sidecar> {
     await generation.engine.stop();
   }
 
-  /** Brings the engine back when it dies, more slowly each time it dies young. */
+  /** Brings the engine back when it dies, more slowly each time that fails. */
   function superviseCurrent(): void {
     const watched = current;
-    void watched.engine.ended.then(async () => {
-      for (let waitMs = 50; !closed && current === watched; waitMs = Math.min(waitMs * 2, 5000)) {
-        await new Promise((done) => setTimeout(done, waitMs).unref());
-        if (closed || current !== watched) return;
-        try {
-          current = await start(watched.snapshot);
-          await end(watched);
-          superviseCurrent();
-        } catch (error) {
-          onPolicyError(new PortcullisError('pdp_unavailable', 'the engine died and cannot be started again', { cause: error }));
-        }
-      }
-    });
+    void watched.engine.ended.then(() => recoverAfter(watched, firstRecoveryMs));
+  }
+
+  function recoverAfter(dead: Generation, waitMs: number): void {
+    if (isOver() || current !== dead) return;
+    setTimeout(() => inTurn(() => recover(dead, waitMs)), waitMs).unref();
+  }
+
+  async function recover(dead: Generation, waitMs: number): Promise<void> {
+    // An edit may have put another engine in its place in the meantime.
+    if (isOver() || current !== dead) return;
+    try {
+      current = await start(dead.snapshot);
+    } catch (error) {
+      recoverAfter(dead, Math.min(waitMs * 2, lastRecoveryMs));
+      throw new PortcullisError('pdp_unavailable', 'the engine died and cannot be started again', { cause: error });
+    }
+    superviseCurrent();
+    await end(dead);
   }
 
   async function look(): Promise<void> {
@@ -164,7 +184,13 @@ export async function cerbosSidecar(options: SidecarOptions): Promise<Sidecar> {
       return;
     }
     if (snapshot.revision === current.snapshot.revision) return;
-    await replace(snapshot);
+    try {
+      await replace(snapshot);
+    } catch (error) {
+      // The edit is good and the engine is not: try again at the next look.
+      state = '';
+      throw error;
+    }
     options.onPolicyChange?.({ revision: snapshot.revision, warnings: snapshot.warnings });
   }
 
@@ -172,14 +198,21 @@ export async function cerbosSidecar(options: SidecarOptions): Promise<Sidecar> {
   function lookSoon(): void {
     if (closed) return;
     clearTimeout(soon);
-    soon = setTimeout(() => { inTurn(look); }, settleMs);
+    soon = setTimeout(() => {
+      inTurn(look);
+    }, settleMs);
     soon.unref();
   }
 
   superviseCurrent();
   const watcher = watchFolder(source, lookSoon);
   const pollMs = options.pollMs ?? 1000;
-  const poll = pollMs > 0 ? setInterval(() => { inTurn(look); }, pollMs) : undefined;
+  const poll =
+    pollMs > 0
+      ? setInterval(() => {
+          inTurn(look);
+        }, pollMs)
+      : undefined;
   poll?.unref();
 
   return {
@@ -207,6 +240,10 @@ export async function cerbosSidecar(options: SidecarOptions): Promise<Sidecar> {
     },
   };
 }
+
+/** How long the first and the slowest attempt to bring a dead engine back wait, in milliseconds. */
+const firstRecoveryMs = 50;
+const lastRecoveryMs = 5000;
 
 /** How long a folder has to be quiet before an edit counts as finished, in milliseconds. */
 const settleMs = 150;

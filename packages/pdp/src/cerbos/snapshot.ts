@@ -32,30 +32,51 @@ export async function folderState(folder: string): Promise<string> {
  *
  * @throws PortcullisError `policies_invalid`, with the engine's own message
  */
-export async function takeSnapshot(source: string, target: string, binary: string, allowWideningScopes: boolean): Promise<PolicySnapshot> {
+export async function takeSnapshot(
+  source: string,
+  target: string,
+  binary: string,
+  allowWideningScopes: boolean,
+): Promise<PolicySnapshot> {
   await mkdir(target, { recursive: true });
-  await cp(source, target, { recursive: true, dereference: true, filter: (path) => path === source || !/(^|[\\/])\.(git|DS_Store)/.test(relative(source, path)) }).catch(
-    (cause: unknown) => {
-      throw new PortcullisError('policies_invalid', `the policy folder \`${source}\` cannot be read`, { cause });
-    },
-  );
+  await cp(source, target, {
+    recursive: true,
+    dereference: true,
+    filter: (path) => path === source || !/(^|[\\/])\.(git|DS_Store)/.test(relative(source, path)),
+  }).catch((cause: unknown) => {
+    throw new PortcullisError('policies_invalid', `the policy folder \`${source}\` cannot be read`, { cause });
+  });
   const findings = lintPolicies(await readPolicies(target));
   const errors = allowWideningScopes ? [] : findings.filter(({ severity }) => severity === 'error');
-  if (errors.length > 0) throw new PortcullisError('policies_invalid', errors.map(({ file, message }) => `${file}: ${message}`).join('\n'));
+  if (errors.length > 0)
+    throw new PortcullisError('policies_invalid', errors.map(({ file, message }) => `${file}: ${message}`).join('\n'));
   await compile(binary, target);
-  return { folder: target, revision: await contentHash(target), warnings: findings.filter(({ severity }) => severity === 'warning') };
+  return {
+    folder: target,
+    revision: await contentHash(target),
+    warnings: findings.filter(({ severity }) => severity === 'warning'),
+  };
 }
 
 /** Runs the engine's compiler, without the tests. */
 async function compile(binary: string, folder: string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    execFile(binary, ['compile', '--skip-tests', '--color=never', folder], { timeout: 30_000, env: {} }, (error, stdout, stderr) => {
-      if (error === null) resolve();
-      else {
-        const said = `${stdout}\n${stderr}`.trim().replaceAll(`${folder}/`, '');
-        reject(new PortcullisError('policies_invalid', said === '' ? 'the policies do not compile' : said, { cause: error }));
-      }
-    });
+    execFile(
+      binary,
+      ['compile', '--skip-tests', '--color=never', folder],
+      { timeout: 30_000, env: {} },
+      (error, stdout, stderr) => {
+        if (error === null) resolve();
+        else {
+          const said = `${stdout}\n${stderr}`.trim().replaceAll(`${folder}/`, '');
+          reject(
+            new PortcullisError('policies_invalid', said === '' ? 'the policies do not compile' : said, {
+              cause: error,
+            }),
+          );
+        }
+      },
+    );
   });
 }
 

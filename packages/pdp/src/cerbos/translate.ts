@@ -9,7 +9,16 @@ import {
   type ResourceCheck,
   type Value,
 } from '@cerbos/core';
-import { PortcullisError, type AttributeValue, type CheckRequest, type Decision, type PlanExpression, type Principal, type Resource, type ResourceQuestion } from '@portcullis/core';
+import {
+  PortcullisError,
+  type AttributeValue,
+  type CheckRequest,
+  type Decision,
+  type PlanExpression,
+  type Principal,
+  type Resource,
+  type ResourceQuestion,
+} from '@portcullis/core';
 import { obligationsOf } from '../obligations.js';
 
 /** The name of the engine in decisions. */
@@ -33,7 +42,11 @@ export function toPrincipal(principal: Principal, scope: string, policyVersion: 
 }
 
 /** A question, as Cerbos takes it. The attribute `tenant` is always the resource's owner, whatever else was said. */
-export function toResourceCheck({ resource, actions }: ResourceQuestion, scope: string, policyVersion: string): ResourceCheck {
+export function toResourceCheck(
+  { resource, actions }: ResourceQuestion,
+  scope: string,
+  policyVersion: string,
+): ResourceCheck {
   return {
     resource: { kind: resource.kind, id: resource.id, attr: attributesOf(resource), scope, policyVersion },
     actions: [...actions],
@@ -41,7 +54,7 @@ export function toResourceCheck({ resource, actions }: ResourceQuestion, scope: 
 }
 
 function attributesOf(resource: Resource): Record<string, Value> {
-  return { ...resource.attr, tenant: resource.tenant } as Record<string, Value>;
+  return { ...resource.attr, tenant: resource.tenant };
 }
 
 /**
@@ -57,17 +70,22 @@ export function toDecisions(
   policyVersion: string,
   durationMs: number,
 ): readonly (readonly Decision[])[] {
-  if (response.results.length !== questions.length) throw nonsense('the number of results differs from the number of questions');
+  if (response.results.length !== questions.length)
+    throw nonsense('the number of results differs from the number of questions');
   return questions.map((question, index) => {
     const result = response.results[index];
-    if (result === undefined || result.resource.kind !== question.resource.kind || result.resource.id !== question.resource.id) {
+    if (result?.resource.kind !== question.resource.kind || result.resource.id !== question.resource.id) {
       throw nonsense('a result is for another resource than was asked');
     }
     if (result.outputs.some((output) => output.value === undefined)) {
       // An output that could not be computed may have been an obligation.
-      return question.actions.map((action) => toDecision(request, question, action, result, response.cerbosCallId, policyVersion, durationMs, true));
+      return question.actions.map((action) =>
+        toDecision(request, question, action, result, response.cerbosCallId, policyVersion, durationMs, true),
+      );
     }
-    return question.actions.map((action) => toDecision(request, question, action, result, response.cerbosCallId, policyVersion, durationMs, false));
+    return question.actions.map((action) =>
+      toDecision(request, question, action, result, response.cerbosCallId, policyVersion, durationMs, false),
+    );
   });
 }
 
@@ -86,7 +104,7 @@ function toDecision(
   const metadata = result.metadata?.actions[action];
   const outputs = result.outputs
     .filter((output) => output.action === action || output.action === '')
-    .map((output) => ({ source: output.source, action, value: (output.value ?? null) as AttributeValue }));
+    .map((output) => ({ source: output.source, action, value: output.value ?? null }));
   return {
     effect: effect === 'EFFECT_ALLOW' ? 'allow' : 'deny',
     action,
@@ -95,7 +113,9 @@ function toDecision(
     policyVersion,
     scope: metadata?.matchedScope ?? request.scope,
     outputs,
-    obligations: brokenOutput ? [...obligationsOf(outputs), { id: 'output', type: 'malformed', properties: {} }] : obligationsOf(outputs),
+    obligations: brokenOutput
+      ? [...obligationsOf(outputs), { id: 'output', type: 'malformed', properties: {} }]
+      : obligationsOf(outputs),
     callId,
     durationMs,
     engine: engineName,

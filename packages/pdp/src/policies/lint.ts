@@ -55,5 +55,17 @@ function denyFindings(policy: PolicyDocument): readonly PolicyFinding[] {
 /** What the gate puts into every question. */
 const alwaysSent: ReadonlySet<string> = new Set([
   'R.attr.tenant',
-  ...['tenant', 'plan', 'features', 'scopes', 'issuer', 'provider', 'subject', 'kind', 'token_roles', 'groups_known', 'actors'].map((name) => `P.attr.${name}`),
+  ...[
+    'tenant',
+    'plan',
+    'features',
+    'scopes',
+    'issuer',
+    'provider',
+    'subject',
+    'kind',
+    'token_roles',
+    'groups_known',
+    'actors',
+  ].map((name) => `P.attr.${name}`),
 ]);

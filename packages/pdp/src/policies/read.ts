@@ -12,7 +12,11 @@ const rule = z.object({
   condition: z.unknown().optional(),
   name: z.string().optional(),
 });
-const scoped = { version: z.string().optional(), scope: z.string().optional(), scopePermissions: z.string().optional() };
+const scoped = {
+  version: z.string().optional(),
+  scope: z.string().optional(),
+  scopePermissions: z.string().optional(),
+};
 const document = z.object({
   apiVersion: z.string(),
   disabled: z.boolean().optional(),
@@ -22,12 +26,23 @@ const document = z.object({
       principal: z.string(),
       ...scoped,
       rules: z
-        .array(z.object({ resource: z.string(), actions: z.array(z.object({ action: z.string(), effect: z.string().optional(), condition: z.unknown().optional() })) }))
+        .array(
+          z.object({
+            resource: z.string(),
+            actions: z.array(
+              z.object({ action: z.string(), effect: z.string().optional(), condition: z.unknown().optional() }),
+            ),
+          }),
+        )
         .optional(),
     })
     .optional(),
   rolePolicy: z
-    .object({ role: z.string(), ...scoped, rules: z.array(z.object({ resource: z.string(), allowActions: z.array(z.string()).optional() })).optional() })
+    .object({
+      role: z.string(),
+      ...scoped,
+      rules: z.array(z.object({ resource: z.string(), allowActions: z.array(z.string()).optional() })).optional(),
+    })
     .optional(),
   derivedRoles: z.object({ name: z.string() }).optional(),
   exportVariables: z.object({ name: z.string() }).optional(),
@@ -71,7 +86,9 @@ export async function policyFiles(folder: string): Promise<readonly string[]> {
     .filter((entry) => entry.isFile())
     .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join('/'))
     .filter((file) => /\.(ya?ml|json)$/.test(file) && !/_test\.(ya?ml|json)$/.test(file))
-    .filter((file) => !file.split('/').some((part) => part.startsWith('.') || part === '_schemas' || part === 'testdata'))
+    .filter(
+      (file) => !file.split('/').some((part) => part.startsWith('.') || part === '_schemas' || part === 'testdata'),
+    )
     .sort();
 }
 
@@ -82,19 +99,28 @@ export async function policyFiles(folder: string): Promise<readonly string[]> {
  */
 export async function readPolicies(folder: string): Promise<readonly PolicyDocument[]> {
   const files = await policyFiles(folder);
-  const read = await Promise.all(files.map(async (file) => readFileDocuments(file, await readFile(join(folder, file), 'utf8'))));
+  const read = await Promise.all(
+    files.map(async (file) => readFileDocuments(file, await readFile(join(folder, file), 'utf8'))),
+  );
   return read.flat();
 }
 
 function readFileDocuments(file: string, text: string): readonly PolicyDocument[] {
   return [...parseAllDocuments(text)].flatMap((parsed) => {
     if (parsed.errors.length > 0) {
-      throw new PortcullisError('policies_invalid', `${file}: ${parsed.errors[0]?.message.split('\n')[0] ?? 'is not YAML'}`);
+      throw new PortcullisError(
+        'policies_invalid',
+        `${file}: ${parsed.errors[0]?.message.split('\n')[0] ?? 'is not YAML'}`,
+      );
     }
     const value: unknown = parsed.toJS();
     if (value === null) return [];
     const result = document.safeParse(value);
-    if (!result.success) throw new PortcullisError('policies_invalid', `${file}: ${z.prettifyError(result.error).split('\n')[0] ?? 'is malformed'}`);
+    if (!result.success)
+      throw new PortcullisError(
+        'policies_invalid',
+        `${file}: ${z.prettifyError(result.error).split('\n')[0] ?? 'is malformed'}`,
+      );
     const described = result.data.disabled === true ? undefined : describe(file, result.data);
     return described === undefined ? [] : [described];
   });
@@ -106,7 +132,12 @@ function describe(file: string, policy: z.infer<typeof document>): PolicyDocumen
     return {
       ...about(file, 'resource', resource, policy.resourcePolicy),
       rules: rules.map(({ actions = [], effect, roles = [], derivedRoles = [], condition }) => ({
-        actions, effect: effectOf(effect), roles, derivedRoles, condition: textOf(condition), resource,
+        actions,
+        effect: effectOf(effect),
+        roles,
+        derivedRoles,
+        condition: textOf(condition),
+        resource,
       })),
     };
   }
@@ -116,7 +147,12 @@ function describe(file: string, policy: z.infer<typeof document>): PolicyDocumen
       ...about(file, 'principal', principal, policy.principalPolicy),
       rules: rules.flatMap(({ resource, actions }) =>
         actions.map(({ action, effect, condition }) => ({
-          actions: [action], effect: effectOf(effect), roles: [], derivedRoles: [], condition: textOf(condition), resource,
+          actions: [action],
+          effect: effectOf(effect),
+          roles: [],
+          derivedRoles: [],
+          condition: textOf(condition),
+          resource,
         })),
       ),
     };
@@ -126,13 +162,21 @@ function describe(file: string, policy: z.infer<typeof document>): PolicyDocumen
     return {
       ...about(file, 'role', role, policy.rolePolicy),
       rules: rules.map(({ resource, allowActions = [] }) => ({
-        actions: allowActions, effect: 'allow', roles: [role], derivedRoles: [], condition: '', resource,
+        actions: allowActions,
+        effect: 'allow',
+        roles: [role],
+        derivedRoles: [],
+        condition: '',
+        resource,
       })),
     };
   }
-  if (policy.derivedRoles !== undefined) return { ...about(file, 'derived_roles', policy.derivedRoles.name, {}), rules: [] };
-  if (policy.exportVariables !== undefined) return { ...about(file, 'variables', policy.exportVariables.name, {}), rules: [] };
-  if (policy.exportConstants !== undefined) return { ...about(file, 'constants', policy.exportConstants.name, {}), rules: [] };
+  if (policy.derivedRoles !== undefined)
+    return { ...about(file, 'derived_roles', policy.derivedRoles.name, {}), rules: [] };
+  if (policy.exportVariables !== undefined)
+    return { ...about(file, 'variables', policy.exportVariables.name, {}), rules: [] };
+  if (policy.exportConstants !== undefined)
+    return { ...about(file, 'constants', policy.exportConstants.name, {}), rules: [] };
   return undefined;
 }
 
@@ -140,7 +184,11 @@ function about(
   file: string,
   kind: PolicyDocument['kind'],
   name: string,
-  { version = 'default', scope = '', scopePermissions }: { version?: string | undefined; scope?: string | undefined; scopePermissions?: string | undefined },
+  {
+    version = 'default',
+    scope = '',
+    scopePermissions,
+  }: { version?: string | undefined; scope?: string | undefined; scopePermissions?: string | undefined },
 ): Omit<PolicyDocument, 'rules'> {
   return { file, kind, name, version, scope, requiresParentalConsent: scopePermissions === parentalConsent };
 }

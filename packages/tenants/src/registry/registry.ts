@@ -1,4 +1,11 @@
-import { PortcullisError, systemClock, type Clock, type Membership, type Tenant, type TenantId } from '@portcullis/core';
+import {
+  PortcullisError,
+  systemClock,
+  type Clock,
+  type Membership,
+  type Tenant,
+  type TenantId,
+} from '@portcullis/core';
 import type { TenantStore } from '../store/store.js';
 import { AnswerCache, type CacheOptions } from './cache.js';
 
@@ -77,8 +84,11 @@ export function registry(options: RegistryOptions): Registry {
     tenant: (id) => byId.get(id, () => store.getTenant(id)),
     tenantByDomain: (domain) => byDomain.get(domain, () => store.getTenantByDomain(domain)),
     tenantsByProvider: (provider, hint) =>
-      byProvider.get(hint === undefined ? JSON.stringify([provider]) : JSON.stringify([provider, hint]), () => store.getTenantsByProvider(provider, hint)),
-    membership: (tenant, userId) => memberships.get(JSON.stringify([tenant, userId]), () => store.getMembership(tenant, userId)),
+      byProvider.get(hint === undefined ? JSON.stringify([provider]) : JSON.stringify([provider, hint]), () =>
+        store.getTenantsByProvider(provider, hint),
+      ),
+    membership: (tenant, userId) =>
+      memberships.get(JSON.stringify([tenant, userId]), () => store.getMembership(tenant, userId)),
     userMemberships: (userId) => byUser.get(userId, () => store.getUserMemberships(userId)),
     invalidate,
     store: {

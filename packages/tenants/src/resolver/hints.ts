@@ -29,7 +29,7 @@ export type HintReader = (query: TenantQuery) => Hints;
  */
 export function hintReader(options: HintOptions): HintReader {
   const baseDomains = (options.baseDomains ?? []).map((domain) => domain.toLowerCase().replace(/\.$/, ''));
-  const header = options.header === undefined ? 'x-tenant-id' : options.header;
+  const header = options.header ?? 'x-tenant-id';
   const proxies = blockList(options.trustedProxies ?? []);
   const forwardedHost = options.forwardedHost ?? 'x-forwarded-host';
 
@@ -42,7 +42,8 @@ export function hintReader(options: HintOptions): HintReader {
 /** The value of a hint header, exactly as sent. Repeated headers arrive joined by a comma, which no tenant id has. */
 function headerHint(value: string | undefined): string | undefined {
   if (value === undefined) return undefined;
-  if (!/^[0-9A-Za-z][\w-]{0,63}$/.test(value)) throw new PortcullisError('request_invalid', 'the tenant header is malformed');
+  if (!/^[0-9A-Za-z][\w-]{0,63}$/.test(value))
+    throw new PortcullisError('request_invalid', 'the tenant header is malformed');
   return value;
 }
 
@@ -52,7 +53,8 @@ function headerHint(value: string | undefined): string | undefined {
  */
 function hostOf(query: TenantQuery, proxies: BlockList, forwardedHost: 'x-forwarded-host' | 'forwarded'): string {
   const forwarded = isTrusted(query.peerAddress, proxies) ? query.header?.(forwardedHost) : undefined;
-  const host = forwarded === undefined ? query.host : forwardedHost === 'forwarded' ? hostParameter(forwarded) : forwarded;
+  const host =
+    forwarded === undefined ? query.host : forwardedHost === 'forwarded' ? hostParameter(forwarded) : forwarded;
   if (host === undefined || host === '') throw new PortcullisError('host_refused', 'the request names no host');
   if (host.includes(',')) throw new PortcullisError('request_invalid', 'the host is given more than once');
   return host.trim();

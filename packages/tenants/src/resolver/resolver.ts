@@ -1,4 +1,14 @@
-import { isSealedIdentity, PortcullisError, type Identity, type IdentityProviderBinding, type Membership, type Tenant, type TenantContext, type TenantQuery, type TenantResolver } from '@portcullis/core';
+import {
+  isSealedIdentity,
+  PortcullisError,
+  type Identity,
+  type IdentityProviderBinding,
+  type Membership,
+  type Tenant,
+  type TenantContext,
+  type TenantQuery,
+  type TenantResolver,
+} from '@portcullis/core';
 import { sealTenantContext } from '@portcullis/core/seal';
 import { requireGoodStanding, type Registry } from '../registry/registry.js';
 import { hintReader, type HintOptions, type Hints } from './hints.js';
@@ -41,7 +51,10 @@ export function resolver(options: ResolverOptions): TenantResolver {
     const hints = readHints(query);
     requireAgreement(hints);
     const hint = hints.header ?? hints.subdomain;
-    const { tenant, membership } = identity.tenantHint === undefined ? await ofMemberships(identity, hint) : await ofToken(identity, identity.tenantHint, hint);
+    const { tenant, membership } =
+      identity.tenantHint === undefined
+        ? await ofMemberships(identity, hint)
+        : await ofToken(identity, identity.tenantHint, hint);
     requireGoodStanding(tenant, registry.clock());
     return sealTenantContext({ identity, tenant, membership, requestId });
   }
@@ -50,13 +63,21 @@ export function resolver(options: ResolverOptions): TenantResolver {
   async function ofToken(identity: Identity, tenantHint: string, hint: string | undefined): Promise<Candidate> {
     const tenants = await registry.tenantsByProvider(identity.provider, tenantHint);
     const [tenant] = tenants;
-    if (tenant === undefined) throw new PortcullisError('tenant_unknown', undefined, { detail: `no tenant is bound to ${identity.provider} ${tenantHint.slice(0, 200)}` });
-    if (tenants.length > 1) throw new PortcullisError('tenant_mismatch', undefined, { detail: 'several tenants are bound to the token’s tenant' });
+    if (tenant === undefined)
+      throw new PortcullisError('tenant_unknown', undefined, {
+        detail: `no tenant is bound to ${identity.provider} ${tenantHint.slice(0, 200)}`,
+      });
+    if (tenants.length > 1)
+      throw new PortcullisError('tenant_mismatch', undefined, {
+        detail: 'several tenants are bound to the token’s tenant',
+      });
     const binding = bindingFor(tenant, identity);
     const membership = binding === undefined ? undefined : await membershipIn(tenant, binding, identity);
     if (membership === undefined) throw new PortcullisError('not_a_member');
     if (hint !== undefined && !names(hint, tenant)) {
-      throw new PortcullisError('tenant_mismatch', undefined, { detail: `the token speaks for ${tenant.id}, the request names ${hint}` });
+      throw new PortcullisError('tenant_mismatch', undefined, {
+        detail: `the token speaks for ${tenant.id}, the request names ${hint}`,
+      });
     }
     return { tenant, membership };
   }
@@ -74,7 +95,9 @@ export function resolver(options: ResolverOptions): TenantResolver {
     if (candidates.length === 1) return only;
     const routed = options.emailDomain === true ? byEmailDomain(identity, candidates) : undefined;
     if (routed !== undefined) return routed;
-    throw new PortcullisError('tenant_required', undefined, { data: { tenants: candidates.map(({ tenant }) => tenant.id) } });
+    throw new PortcullisError('tenant_required', undefined, {
+      data: { tenants: candidates.map(({ tenant }) => tenant.id) },
+    });
   }
 
   async function candidatesOf(identity: Identity): Promise<readonly Candidate[]> {
@@ -96,10 +119,16 @@ export function resolver(options: ResolverOptions): TenantResolver {
     return candidates;
   }
 
-  async function membershipIn(tenant: Tenant, binding: IdentityProviderBinding, identity: Identity): Promise<Membership | undefined> {
+  async function membershipIn(
+    tenant: Tenant,
+    binding: IdentityProviderBinding,
+    identity: Identity,
+  ): Promise<Membership | undefined> {
     const stored = await registry.membership(tenant.id, identity.key);
     if (stored !== undefined || binding.membership !== 'token') return stored;
-    const mapped = identity.roles.map((role) => (binding.roles !== undefined && Object.hasOwn(binding.roles, role) ? binding.roles[role] : undefined));
+    const mapped = identity.roles.map((role) =>
+      binding.roles !== undefined && Object.hasOwn(binding.roles, role) ? binding.roles[role] : undefined,
+    );
     return {
       tenantId: tenant.id,
       userId: identity.key,
@@ -111,11 +140,15 @@ export function resolver(options: ResolverOptions): TenantResolver {
   return {
     resolve,
     async recheck({ identity, tenant: { id }, requestId }) {
-      if (registry.clock() >= identity.expiresAt) throw new PortcullisError('token_invalid', 'the token has expired', { data: { rule: 'expired' } });
+      if (registry.clock() >= identity.expiresAt)
+        throw new PortcullisError('token_invalid', 'the token has expired', { data: { rule: 'expired' } });
       const tenant = await registry.tenant(id);
       if (tenant === undefined) throw new PortcullisError('tenant_unknown');
       const binding = bindingFor(tenant, identity);
-      if (binding === undefined) throw new PortcullisError('tenant_mismatch', undefined, { detail: 'the provider is no longer bound to the tenant' });
+      if (binding === undefined)
+        throw new PortcullisError('tenant_mismatch', undefined, {
+          detail: 'the provider is no longer bound to the tenant',
+        });
       const membership = await membershipIn(tenant, binding, identity);
       if (membership === undefined) throw new PortcullisError('not_a_member');
       requireGoodStanding(tenant, registry.clock());
@@ -133,7 +166,9 @@ function bindingFor(tenant: Tenant, identity: Identity): IdentityProviderBinding
 
 function requireAgreement({ subdomain, header }: Hints): void {
   if (subdomain !== undefined && header !== undefined && header.toLowerCase() !== subdomain) {
-    throw new PortcullisError('tenant_mismatch', undefined, { detail: 'the subdomain and the header name different tenants' });
+    throw new PortcullisError('tenant_mismatch', undefined, {
+      detail: 'the subdomain and the header name different tenants',
+    });
   }
 }
 

@@ -1,7 +1,25 @@
 import { z } from 'zod';
-import { isTenantId, PortcullisError, systemClock, type Clock, type Membership, type Tenant, type TenantId } from '@portcullis/core';
+import {
+  isTenantId,
+  PortcullisError,
+  systemClock,
+  type Clock,
+  type Membership,
+  type Tenant,
+  type TenantId,
+} from '@portcullis/core';
 import type { Backend } from './backend.js';
-import { membershipSchema, newTenant, normalDomain, parseInput, parseStored, tenantSchema, updatedTenant, type NewTenant, type TenantUpdate } from './record.js';
+import {
+  membershipSchema,
+  newTenant,
+  normalDomain,
+  parseInput,
+  parseStored,
+  tenantSchema,
+  updatedTenant,
+  type NewTenant,
+  type TenantUpdate,
+} from './record.js';
 import type { ListOptions, TenantPage, TenantStore } from './store.js';
 
 /** The keys of all records: a list of texts as JSON, so that no two different keys can be spelled alike. */
@@ -9,7 +27,8 @@ const keys = {
   tenant: (id: TenantId) => JSON.stringify(['tenant', id]),
   tenants: JSON.stringify(['tenants']),
   domain: (domain: string) => JSON.stringify(['domain', domain]),
-  binding: (provider: string, hint: string | undefined) => JSON.stringify(['binding', provider, ...(hint === undefined ? [] : [hint])]),
+  binding: (provider: string, hint: string | undefined) =>
+    JSON.stringify(['binding', provider, ...(hint === undefined ? [] : [hint])]),
   members: (id: TenantId) => JSON.stringify(['members', id]),
   user: (userId: string) => JSON.stringify(['user', userId]),
 };
@@ -40,7 +59,8 @@ export function backendStore(backend: Backend, clock: Clock = systemClock): Tena
 
   const readTenant = (id: TenantId): Promise<Tenant | undefined> => read(keys.tenant(id), tenantSchema);
   const readIds = async (key: string): Promise<readonly TenantId[]> => (await read(key, ids)) ?? [];
-  const readMembers = async (id: TenantId): Promise<readonly Membership[]> => (await read(keys.members(id), memberList)) ?? [];
+  const readMembers = async (id: TenantId): Promise<readonly Membership[]> =>
+    (await read(keys.members(id), memberList)) ?? [];
 
   async function addTo(key: string, id: TenantId): Promise<void> {
     const known = await readIds(key);
@@ -66,12 +86,16 @@ export function backendStore(backend: Backend, clock: Clock = systemClock): Tena
   async function requireFree(tenant: Tenant): Promise<void> {
     for (const domain of tenant.domains) {
       const owner = await tenantByDomain(domain);
-      if (owner !== undefined && owner.id !== tenant.id) throw new PortcullisError('conflict', `domain \`${domain}\` is taken`);
+      if (owner !== undefined && owner.id !== tenant.id)
+        throw new PortcullisError('conflict', `domain \`${domain}\` is taken`);
     }
     for (const { provider, tenantHint } of tenant.settings.identityProviders) {
       if (tenantHint === undefined) continue;
       const owners = await tenantsByProvider(provider, tenantHint);
-      if (owners.some(({ id }) => id !== tenant.id)) throw new PortcullisError('conflict', 'an identity-provider binding is taken', { detail: `${provider} ${tenantHint}` });
+      if (owners.some(({ id }) => id !== tenant.id))
+        throw new PortcullisError('conflict', 'an identity-provider binding is taken', {
+          detail: `${provider} ${tenantHint}`,
+        });
     }
   }
 
@@ -99,7 +123,10 @@ export function backendStore(backend: Backend, clock: Clock = systemClock): Tena
   async function tenantsByProvider(provider: string, tenantHint: string | undefined): Promise<readonly Tenant[]> {
     const found = await Promise.all((await readIds(keys.binding(provider, tenantHint))).map(readTenant));
     return found.filter(
-      (tenant) => tenant?.settings.identityProviders.some((binding) => binding.provider === provider && binding.tenantHint === tenantHint) === true,
+      (tenant) =>
+        tenant?.settings.identityProviders.some(
+          (binding) => binding.provider === provider && binding.tenantHint === tenantHint,
+        ) === true,
     ) as readonly Tenant[];
   }
 
@@ -111,7 +138,8 @@ export function backendStore(backend: Backend, clock: Clock = systemClock): Tena
     createTenant: (input: NewTenant) =>
       inTurn(async () => {
         const tenant = newTenant(input, clock());
-        if ((await readTenant(tenant.id)) !== undefined) throw new PortcullisError('conflict', `tenant \`${tenant.id}\` exists`);
+        if ((await readTenant(tenant.id)) !== undefined)
+          throw new PortcullisError('conflict', `tenant \`${tenant.id}\` exists`);
         // A deletion that was cut short must not hand its members to a tenant of the same name.
         await backend.delete(keys.members(tenant.id));
         return write(tenant, undefined);
@@ -136,7 +164,8 @@ export function backendStore(backend: Backend, clock: Clock = systemClock): Tena
         await removeFrom(keys.tenants, id);
       }),
     async listTenants({ state, limit = 100, cursor }: ListOptions = {}): Promise<TenantPage> {
-      if (!Number.isSafeInteger(limit) || limit < 1) throw new PortcullisError('request_invalid', 'limit: must be a positive integer');
+      if (!Number.isSafeInteger(limit) || limit < 1)
+        throw new PortcullisError('request_invalid', 'limit: must be a positive integer');
       const rest = (await readIds(keys.tenants)).filter((id) => cursor === undefined || id > cursor);
       const page: Tenant[] = [];
       for (const id of rest) {
@@ -152,14 +181,22 @@ export function backendStore(backend: Backend, clock: Clock = systemClock): Tena
         if ((await readTenant(tenantId)) === undefined) throw new PortcullisError('tenant_unknown');
         const members = await readMembers(tenantId);
         const known = members.find((member) => member.userId === userId);
-        const member = parseInput(membershipSchema, { tenantId, userId, roles: [...new Set(roles)], joinedAt: known?.joinedAt ?? clock() });
+        const member = parseInput(membershipSchema, {
+          tenantId,
+          userId,
+          roles: [...new Set(roles)],
+          joinedAt: known?.joinedAt ?? clock(),
+        });
         await addTo(keys.user(userId), tenantId);
         await backend.set(keys.members(tenantId), [...members.filter((other) => other.userId !== userId), member]);
         return member;
       }),
     removeMember: (tenantId: TenantId, userId: string) =>
       inTurn(async () => {
-        await backend.set(keys.members(tenantId), (await readMembers(tenantId)).filter((member) => member.userId !== userId));
+        await backend.set(
+          keys.members(tenantId),
+          (await readMembers(tenantId)).filter((member) => member.userId !== userId),
+        );
         await removeFrom(keys.user(userId), tenantId);
       }),
     getMembership: membership,

@@ -2,7 +2,12 @@ import { domainToASCII } from 'node:url';
 import { z } from 'zod';
 import { isTenantId, PortcullisError, type Membership, type Tenant, type TenantId } from '@portcullis/core';
 
-const text = (max: number): z.ZodString => z.string().min(1).max(max).refine((value) => value === value.trim(), 'has white space around it');
+const text = (max: number): z.ZodString =>
+  z
+    .string()
+    .min(1)
+    .max(max)
+    .refine((value) => value === value.trim(), 'has white space around it');
 const id = z.custom<TenantId>(isTenantId, 'is not a well-formed tenant id');
 const instant = z.number().int().min(0).max(8.64e15);
 const count = z.number().int().min(0);
@@ -18,7 +23,9 @@ export const domainSchema = z.string().transform((value, context) => {
 /** The canonical form of a domain name; `undefined` when it is none. */
 export function normalDomain(value: string): string | undefined {
   const ascii = domainToASCII(value.replace(/\.$/, '')).toLowerCase();
-  return /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$/.test(ascii) ? ascii : undefined;
+  return /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$/.test(ascii)
+    ? ascii
+    : undefined;
 }
 
 const status = z.discriminatedUnion('state', [
@@ -64,9 +71,10 @@ export const membershipSchema: z.ZodType<Membership> = z.strictObject({
 });
 
 /** What a new tenant is made from; everything else has a default that gives nothing away. */
-export type NewTenant = Pick<Tenant, 'id' | 'name'> & Partial<Omit<Tenant, 'id' | 'name' | 'settings' | 'createdAt' | 'updatedAt'>> & {
-  readonly settings?: Partial<Tenant['settings']> | undefined;
-};
+export type NewTenant = Pick<Tenant, 'id' | 'name'> &
+  Partial<Omit<Tenant, 'id' | 'name' | 'settings' | 'createdAt' | 'updatedAt'>> & {
+    readonly settings?: Partial<Tenant['settings']> | undefined;
+  };
 
 /** What may be changed of a tenant. A member of `settings` replaces the one of that name. */
 export type TenantUpdate = Partial<Omit<Tenant, 'id' | 'settings' | 'createdAt' | 'updatedAt'>> & {
@@ -109,12 +117,18 @@ export function parseInput<T>(schema: z.ZodType<T>, value: unknown): T {
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const field = issue?.path.map(String).join('.') ?? '';
-  throw new PortcullisError('request_invalid', `${field === '' ? 'the record' : field}: ${issue?.message ?? 'is malformed'}`, { data: { field } });
+  throw new PortcullisError(
+    'request_invalid',
+    `${field === '' ? 'the record' : field}: ${issue?.message ?? 'is malformed'}`,
+    { data: { field } },
+  );
 }
 
 /** Parses what a backend returned. A record that is not one is a failure of the store, and never a miss. */
 export function parseStored<T>(schema: z.ZodType<T>, value: unknown): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw new PortcullisError('store_unavailable', undefined, { detail: `a stored record is malformed: ${z.prettifyError(parsed.error)}` });
+  throw new PortcullisError('store_unavailable', undefined, {
+    detail: `a stored record is malformed: ${z.prettifyError(parsed.error)}`,
+  });
 }

@@ -39,11 +39,21 @@ export interface LocalIssuer {
 export const fixtures = {
   audience: 'https://mcp.example.com/mcp',
   auth0: { organization: 'org_acme0000000001', client: 'auth0-agent', rolesClaim: 'https://example.com/roles' },
-  entra: { tenant: '72f988bf-86f1-41af-91ab-2d7cd011db47', otherTenant: 'b1a2c3d4-0000-4000-8000-000000000001', audience: '11111111-2222-4333-8444-555555555555', client: '99999999-8888-4777-8666-555555555555', oid: '0f3c6a3e-1111-4222-8333-444444444444' },
+  entra: {
+    tenant: '72f988bf-86f1-41af-91ab-2d7cd011db47',
+    otherTenant: 'b1a2c3d4-0000-4000-8000-000000000001',
+    audience: '11111111-2222-4333-8444-555555555555',
+    client: '99999999-8888-4777-8666-555555555555',
+    oid: '0f3c6a3e-1111-4222-8333-444444444444',
+  },
   cognito: { userPoolId: 'eu-west-1_LocalPool1', client: '7localclient', tenant: 'acme' },
   okta: { client: '0oaLocalClient' },
   externalId: { tenant: 'c0ffee00-0000-4000-8000-00000000beef', client: 'aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee' },
-  b2c: { tenant: 'b2c0b2c0-0000-4000-8000-00000000b2c0', client: 'bbbbbbbb-cccc-4ddd-8eee-ffffffffffff', policy: 'B2C_1_signin' },
+  b2c: {
+    tenant: 'b2c0b2c0-0000-4000-8000-00000000b2c0',
+    client: 'bbbbbbbb-cccc-4ddd-8eee-ffffffffffff',
+    policy: 'B2C_1_signin',
+  },
 } as const;
 
 interface Shape {
@@ -59,7 +69,9 @@ const shapes: Readonly<Record<ProviderKind, Shape>> = {
   auth0: {
     issuer: (origin) => `${origin}/`,
     jwksPath: '/.well-known/jwks.json',
-    metadata: (origin) => ({ '/.well-known/openid-configuration': { issuer: `${origin}/`, jwks_uri: `${origin}/.well-known/jwks.json` } }),
+    metadata: (origin) => ({
+      '/.well-known/openid-configuration': { issuer: `${origin}/`, jwks_uri: `${origin}/.well-known/jwks.json` },
+    }),
     header: { typ: 'JWT' },
     claims: (origin) => ({
       iss: `${origin}/`,
@@ -76,7 +88,10 @@ const shapes: Readonly<Record<ProviderKind, Shape>> = {
     issuer: (origin) => `${origin}/${fixtures.entra.tenant}/v2.0`,
     jwksPath: '/organizations/discovery/v2.0/keys',
     metadata: (origin) => ({
-      '/organizations/v2.0/.well-known/openid-configuration': { issuer: `${origin}/{tenantid}/v2.0`, jwks_uri: `${origin}/organizations/discovery/v2.0/keys` },
+      '/organizations/v2.0/.well-known/openid-configuration': {
+        issuer: `${origin}/{tenantid}/v2.0`,
+        jwks_uri: `${origin}/organizations/discovery/v2.0/keys`,
+      },
       [`/${fixtures.entra.tenant}/v2.0/.well-known/openid-configuration`]: {
         issuer: `${origin}/${fixtures.entra.tenant}/v2.0`,
         jwks_uri: `${origin}/organizations/discovery/v2.0/keys`,
@@ -126,7 +141,12 @@ const shapes: Readonly<Record<ProviderKind, Shape>> = {
   okta: {
     issuer: (origin) => `${origin}/oauth2/default`,
     jwksPath: '/oauth2/default/v1/keys',
-    metadata: (origin) => ({ '/oauth2/default/.well-known/openid-configuration': { issuer: `${origin}/oauth2/default`, jwks_uri: `${origin}/oauth2/default/v1/keys` } }),
+    metadata: (origin) => ({
+      '/oauth2/default/.well-known/openid-configuration': {
+        issuer: `${origin}/oauth2/default`,
+        jwks_uri: `${origin}/oauth2/default/v1/keys`,
+      },
+    }),
     header: {},
     claims: (origin) => ({
       iss: `${origin}/oauth2/default`,
@@ -189,7 +209,15 @@ const shapes: Readonly<Record<ProviderKind, Shape>> = {
     jwksPath: '/jwks',
     metadata: (origin) => ({ '/.well-known/openid-configuration': { issuer: origin, jwks_uri: `${origin}/jwks` } }),
     header: { typ: 'at+jwt' },
-    claims: (origin) => ({ iss: origin, aud: fixtures.audience, sub: 'grace', client_id: 'oidc-agent', scope: 'docs:read', org: 'acme', roles: ['editor'] }),
+    claims: (origin) => ({
+      iss: origin,
+      aud: fixtures.audience,
+      sub: 'grace',
+      client_id: 'oidc-agent',
+      scope: 'docs:read',
+      org: 'acme',
+      roles: ['editor'],
+    }),
   },
 };
 
@@ -208,7 +236,8 @@ export async function startIssuer(kind: ProviderKind, options: { readonly port?:
     return shape.metadata(origin)[path];
   }, options.port);
   const { origin } = server;
-  const newKey = (): Promise<SigningKey> => signingKey(`${kind}-key-${String(++count)}`, 'RS256', shape.published?.(origin));
+  const newKey = (): Promise<SigningKey> =>
+    signingKey(`${kind}-key-${String(++count)}`, 'RS256', shape.published?.(origin));
   keys = [await newKey()];
 
   return {
@@ -225,12 +254,16 @@ export async function startIssuer(kind: ProviderKind, options: { readonly port?:
       const now = Math.floor(Date.now() / 1000);
       const payload = { ...shape.claims(origin), iat: now, exp: now + 3600, ...claims };
       const protectedHeader = { alg: signer.algorithm, kid: signer.kid, ...shape.header, ...header };
-      return new SignJWT(withoutAbsent(payload)).setProtectedHeader(withoutAbsent(protectedHeader) as { alg: string }).sign(signer.privateKey);
+      return new SignJWT(withoutAbsent(payload))
+        .setProtectedHeader(withoutAbsent(protectedHeader) as { alg: string })
+        .sign(signer.privateKey);
     },
     async rotate() {
       keys = [await newKey(), ...keys];
     },
-    misbehave: (how) => { server.misbehave(how); },
+    misbehave: (how) => {
+      server.misbehave(how);
+    },
     get jwksRequests() {
       return server.requests.get(shape.jwksPath) ?? 0;
     },

@@ -9,7 +9,16 @@ export interface SigningKey {
 }
 
 /** Makes a signing key. */
-export async function signingKey(kid: string, algorithm = 'RS256', published: Readonly<Record<string, unknown>> = {}): Promise<SigningKey> {
+export async function signingKey(
+  kid: string,
+  algorithm = 'RS256',
+  published: Readonly<Record<string, unknown>> = {},
+): Promise<SigningKey> {
   const { privateKey, publicKey } = await generateKeyPair(algorithm, { extractable: true });
-  return { kid, algorithm, privateKey, publicJwk: { ...(await exportJWK(publicKey)), kid, use: 'sig', alg: algorithm, ...published } };
+  return {
+    kid,
+    algorithm,
+    privateKey,
+    publicJwk: { ...(await exportJWK(publicKey)), kid, use: 'sig', alg: algorithm, ...published },
+  };
 }

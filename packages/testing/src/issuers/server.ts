@@ -19,7 +19,10 @@ export interface DocumentServer {
  * @param documents - gives the documents by path, once the origin is known
  * @param port - a fixed port; any free one without
  */
-export async function serveDocuments(documents: (path: string, origin: string) => unknown, port = 0): Promise<DocumentServer> {
+export async function serveDocuments(
+  documents: (path: string, origin: string) => unknown,
+  port = 0,
+): Promise<DocumentServer> {
   const requests = new Map<string, number>();
   const slow = new Set<NodeJS.Timeout>();
   let how: Misbehaviour;
@@ -27,7 +30,12 @@ export async function serveDocuments(documents: (path: string, origin: string) =
   const server: Server = createServer((request, response) => {
     const path = request.url ?? '/';
     requests.set(path, (requests.get(path) ?? 0) + 1);
-    if (how === 'slow') slow.add(setTimeout(() => { answer(response, 200, documents(path, origin)); }, 60_000));
+    if (how === 'slow')
+      slow.add(
+        setTimeout(() => {
+          answer(response, 200, documents(path, origin));
+        }, 60_000),
+      );
     else if (how === 'down') request.socket.destroy();
     else if (how === 'garbage') answer(response, 200, '<html>not json</html>');
     else if (how === 'redirect') response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end();
@@ -48,11 +56,15 @@ export async function serveDocuments(documents: (path: string, origin: string) =
       new Promise((resolve) => {
         for (const timer of slow) clearTimeout(timer);
         server.closeAllConnections();
-        server.close(() => { resolve(); });
+        server.close(() => {
+          resolve();
+        });
       }),
   };
 }
 
 function answer(response: ServerResponse, status: number, document: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json' }).end(typeof document === 'string' ? document : JSON.stringify(document));
+  response
+    .writeHead(status, { 'content-type': 'application/json' })
+    .end(typeof document === 'string' ? document : JSON.stringify(document));
 }

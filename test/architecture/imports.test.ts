@@ -1,0 +1,91 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+/** What a package may import of ours: only what stands below it. */
+const mayImport: Readonly<Record<string, readonly string[]>> = {
+  core: [],
+  claims: ['core'],
+  tenants: ['core'],
+  pdp: ['core'],
+  storage: ['core'],
+  audit: ['core'],
+  http: ['core'],
+  mcp: ['core', 'audit', 'http'],
+  testing: ['core', 'tenants'],
+  demo: ['core', 'claims', 'tenants', 'pdp', 'storage', 'audit', 'http', 'mcp', 'testing'],
+};
+
+const root = join(import.meta.dirname, '..', '..', 'packages');
+const packages = readdirSync(root);
+
+function sources(folder: string): readonly string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
+    .map((file) => join(folder, file));
+}
+
+function importsOf(file: string): readonly string[] {
+  const text = readFileSync(file, 'utf8').replace(/\/\*[\s\S]*?\*\//g, '');
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1] ?? '');
+}
+
+describe('the package graph', () => {
+  it('knows every package', () => {
+    expect(packages.sort()).toEqual(Object.keys(mayImport).sort());
+  });
+
+  it.each(packages)('%s imports only what stands below it', (name) => {
+    const found = new Set(
+      sources(join(root, name, 'src'))
+        .flatMap(importsOf)
+        .map((target) => /^@portcullis\/([a-z]+)/.exec(target)?.[1])
+        .filter((target) => target !== undefined && target !== name),
+    );
+    expect([...found].filter((target) => !(mayImport[name] ?? []).includes(target ?? ''))).toEqual([]);
+  });
+
+  it.each(packages)('%s declares the packages it imports, and no others', (name) => {
+    const manifest = JSON.parse(readFileSync(join(root, name, 'package.json'), 'utf8')) as Record<string, Record<string, string> | undefined>;
+    const declared = Object.keys({ ...manifest['dependencies'], ...manifest['peerDependencies'] }).sort();
+    const imported = new Set(
+      sources(join(root, name, 'src'))
+        .flatMap(importsOf)
+        .filter((target) => !target.startsWith('.') && !target.startsWith('node:'))
+        .map((target) => target.split('/').slice(0, target.startsWith('@') ? 2 : 1).join('/'))
+        .filter((target) => target !== `@portcullis/${name}`),
+    );
+    // The binary is found by path and not imported; the tools of a test belong to whoever runs it.
+    const byPath = ['cerbos'];
+    expect([...imported].sort()).toEqual(declared.filter((dependency) => !byPath.includes(dependency)));
+  });
+
+  it.each(packages)('%s has no import cycle', (name) => {
+    const folder = join(root, name, 'src');
+    const graph = new Map(
+      sources(folder).map((file) => [
+        file,
+        importsOf(file)
+          .filter((target) => target.startsWith('.'))
+          .map((target) => join(file, '..', target.replace(/\.js$/, '.ts'))),
+      ]),
+    );
+    const done = new Set<string>();
+    const visit = (file: string, path: readonly string[]): readonly string[] | undefined => {
+      if (path.includes(file)) return [...path.slice(path.indexOf(file)), file].map((member) => relative(folder, member));
+      if (done.has(file)) return undefined;
+      for (const target of graph.get(file) ?? []) {
+        const cycle = visit(target, [...path, file]);
+        if (cycle !== undefined) return cycle;
+      }
+      done.add(file);
+      return undefined;
+    };
+    for (const file of graph.keys()) expect(visit(file, [])).toBeUndefined();
+  });
+
+  it.each(packages)('%s has no folder or file that is named for nothing', (name) => {
+    const named = sources(join(root, name, 'src')).flatMap((file) => relative(join(root, name, 'src'), file).split('/'));
+    expect(named.filter((part) => /^(utils?|helpers?|common|misc|types)(\.ts)?$/.test(part))).toEqual([]);
+  });
+});
