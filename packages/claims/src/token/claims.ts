@@ -57,7 +57,7 @@ export function optionalTexts(claims: Claims, claim: string | undefined): readon
 const actor: z.ZodType<{ sub: string; iss?: string | undefined; act?: unknown }> = z.looseObject({
   sub: text,
   iss: text.optional(),
-  act: z.unknown(),
+  act: z.unknown().optional(),
 });
 
 /**
