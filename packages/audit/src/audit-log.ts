@@ -36,7 +36,7 @@ export function auditLog({ destination }: AuditLogOptions): AuditSink {
       base: null,
       messageKey: 'message',
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
-      formatters: { level: () => ({}) },
+      formatters: { level: (level) => ({ level }) },
     },
     {
       write(line) {

@@ -39,11 +39,9 @@ export interface Refusal {
 export interface Admission {
   readonly requestId: string;
   readonly context: TenantContext;
-  /** The bearer token. It stops here: nothing downstream may forward it. */
-  readonly token: string;
   /** The parsed body of a POST; `undefined` when there is none or it is not JSON. */
   readonly body: AttributeValue | undefined;
-  /** The same request, readable again. */
+  /** The same request, readable again, and without the token: it stops here, and nothing behind can forward it. */
   readonly request: Request;
   /** `performance.now()` when the request arrived. */
   readonly startedAt: number;
@@ -99,17 +97,11 @@ export function edge(options: EdgeOptions): Edge {
         requireAllowedOrigin(request, origins);
         const token = bearerToken(request.headers.get('authorization'));
         identity = await options.identity.verify(token, { signal: request.signal });
-        let forward = request;
+        let text: string | undefined;
         if (request.method === 'POST') {
           const read = await readJsonBody(request, maxBodyBytes);
-          body = read.json;
+          ({ text, json: body } = read);
           if (body !== undefined) requireHeaderAgreement(request.headers, body);
-          forward = new Request(request.url, {
-            method: 'POST',
-            headers: request.headers,
-            body: read.text,
-            signal: request.signal,
-          });
         }
         const context = await options.tenants.resolve({
           identity,
@@ -118,7 +110,7 @@ export function edge(options: EdgeOptions): Edge {
           header: (name) => request.headers.get(name) ?? undefined,
           peerAddress: connection.peerAddress,
         });
-        return { requestId, context, token, body, request: forward, startedAt };
+        return { requestId, context, body, request: withoutToken(request, text), startedAt };
       } catch (error) {
         const refusal = asPortcullisError(error);
         await options.onRefusal?.({ requestId, error: refusal, identity, latencyMs: performance.now() - startedAt });
@@ -132,6 +124,17 @@ export function edge(options: EdgeOptions): Edge {
 function asPortcullisError(error: unknown): PortcullisError {
   if (error instanceof PortcullisError) return error;
   return new PortcullisError('store_unavailable', 'the request cannot be admitted now', { cause: error });
+}
+
+function withoutToken(request: Request, body: string | undefined): Request {
+  const headers = new Headers(request.headers);
+  headers.delete('authorization');
+  return new Request(request.url, {
+    method: request.method,
+    headers,
+    signal: request.signal,
+    ...(body === undefined ? {} : { body }),
+  });
 }
 
 function rpcIdOf(body: AttributeValue | undefined): string | number | undefined {
