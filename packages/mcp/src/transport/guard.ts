@@ -407,6 +407,8 @@ export function refusalMessage(
       result: {
         content: [{ type: 'text', text: answer.message }],
         isError: true,
+        // Results of the 2026-07-28 revision say that they are complete.
+        ...(isModern(request, undefined) ? { resultType: 'complete' } : {}),
         _meta: { 'portcullis/error': answer.data },
       },
     };
