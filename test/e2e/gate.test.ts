@@ -550,10 +550,10 @@ describe('open streams', () => {
     };
     await until(acme, 'acknowledged');
     await until(globex, 'acknowledged');
-    (await endpoint.notify(tenantId('globex'))).resourceUpdated('note://public/1');
-    expect(await until(globex, 'resources/updated')).toContain('note://public/1');
+    (await endpoint.notify(tenantId('globex'))).toolsChanged();
+    expect(await until(globex, 'tools/list_changed')).toContain('tools/list_changed');
     await harness.tenants.store.updateTenant(tenantId('acme'), { status: { state: 'suspended' } });
-    expect(await until(acme, undefined)).not.toContain('resources/updated');
+    expect(await until(acme, undefined)).not.toContain('tools/list_changed');
     await harness.tenants.store.updateTenant(tenantId('acme'), { status: { state: 'active' } });
     await globex.cancel();
     await endpoint.close();
