@@ -157,7 +157,7 @@ export function cerbos(targets: string | readonly string[], options: CerbosOptio
     const parts = split(request.questions, maxResources, maxActions);
     const [only] = parts;
     if (only === undefined) return [];
-    if (parts.length === 1) return checkPart(request, only.questions, callOptions);
+    if (only.questions === request.questions) return checkPart(request, only.questions, callOptions);
     const answers = await Promise.all(parts.map(({ questions }) => checkPart(request, questions, callOptions)));
     return join(request.questions, parts, answers);
   }
