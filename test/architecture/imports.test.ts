@@ -46,13 +46,21 @@ describe('the package graph', () => {
   });
 
   it.each(packages)('%s declares the packages it imports, and no others', (name) => {
-    const manifest = JSON.parse(readFileSync(join(root, name, 'package.json'), 'utf8')) as Record<string, Record<string, string> | undefined>;
+    const manifest = JSON.parse(readFileSync(join(root, name, 'package.json'), 'utf8')) as Record<
+      string,
+      Record<string, string> | undefined
+    >;
     const declared = Object.keys({ ...manifest['dependencies'], ...manifest['peerDependencies'] }).sort();
     const imported = new Set(
       sources(join(root, name, 'src'))
         .flatMap(importsOf)
         .filter((target) => !target.startsWith('.') && !target.startsWith('node:'))
-        .map((target) => target.split('/').slice(0, target.startsWith('@') ? 2 : 1).join('/'))
+        .map((target) =>
+          target
+            .split('/')
+            .slice(0, target.startsWith('@') ? 2 : 1)
+            .join('/'),
+        )
         .filter((target) => target !== `@portcullis/${name}`),
     );
     // The binary is found by path and not imported; the tools of a test belong to whoever runs it.
@@ -72,7 +80,8 @@ describe('the package graph', () => {
     );
     const done = new Set<string>();
     const visit = (file: string, path: readonly string[]): readonly string[] | undefined => {
-      if (path.includes(file)) return [...path.slice(path.indexOf(file)), file].map((member) => relative(folder, member));
+      if (path.includes(file))
+        return [...path.slice(path.indexOf(file)), file].map((member) => relative(folder, member));
       if (done.has(file)) return undefined;
       for (const target of graph.get(file) ?? []) {
         const cycle = visit(target, [...path, file]);
@@ -85,7 +94,9 @@ describe('the package graph', () => {
   });
 
   it.each(packages)('%s has no folder or file that is named for nothing', (name) => {
-    const named = sources(join(root, name, 'src')).flatMap((file) => relative(join(root, name, 'src'), file).split('/'));
+    const named = sources(join(root, name, 'src')).flatMap((file) =>
+      relative(join(root, name, 'src'), file).split('/'),
+    );
     expect(named.filter((part) => /^(utils?|helpers?|common|misc|types)(\.ts)?$/.test(part))).toEqual([]);
   });
 });

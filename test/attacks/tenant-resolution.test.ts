@@ -12,14 +12,24 @@ beforeAll(async () => {
   const { store } = tenants;
   const shared = { provider: 'shared' };
   const make = async (id: string, more: object = {}): Promise<void> => {
-    await store.createTenant({ id: tenantId(id), name: id, domains: [`${id}.example`], settings: { identityProviders: [shared, { provider: 'org', tenantHint: `org_${id}` }] }, ...more });
+    await store.createTenant({
+      id: tenantId(id),
+      name: id,
+      domains: [`${id}.example`],
+      settings: { identityProviders: [shared, { provider: 'org', tenantHint: `org_${id}` }] },
+      ...more,
+    });
   };
   await make('acme');
   await make('globex');
   await make('initech');
   await make('frozen', { status: { state: 'suspended' } });
   await make('trial', { status: { state: 'trial', expiresAt: now + 60_000 } });
-  await store.createTenant({ id: tenantId('jit'), name: 'jit', settings: { identityProviders: [{ provider: 'corp', membership: 'token', roles: { Admins: 'admin' } }] } });
+  await store.createTenant({
+    id: tenantId('jit'),
+    name: 'jit',
+    settings: { identityProviders: [{ provider: 'corp', membership: 'token', roles: { Admins: 'admin' } }] },
+  });
   await store.createTenant({ id: tenantId('unbound'), name: 'unbound' });
   await store.putMember(tenantId('acme'), 'shared#alice', ['member']);
   await store.putMember(tenantId('acme'), 'org#alice', ['member']);
@@ -31,7 +41,8 @@ beforeAll(async () => {
   await store.putMember(tenantId('acme'), 'other#alice', ['owner']);
 });
 
-const shared = (subject: string, more: Partial<Identity> = {}): Identity => identityFor({ provider: 'shared', subject, ...more });
+const shared = (subject: string, more: Partial<Identity> = {}): Identity =>
+  identityFor({ provider: 'shared', subject, ...more });
 const org = (tenantHint: string, subject = 'alice'): Identity => identityFor({ provider: 'org', subject, tenantHint });
 
 interface Request {
@@ -69,16 +80,76 @@ describe('requests that are as they should be', () => {
     ['the only tenant of the user', { identity: shared('alice') }, {}, 'acme'],
     ['the token’s tenant', { identity: org('org_acme') }, {}, 'acme'],
     ['the header, for a user of two', { identity: shared('both'), headers: header('globex') }, {}, 'globex'],
-    ['the subdomain, for a user of two', { identity: shared('both'), host: 'globex.app.example.com' }, subdomains, 'globex'],
-    ['the subdomain in capitals, with a port and a dot', { identity: shared('both'), host: 'GLOBEX.App.Example.COM.:8443' }, subdomains, 'globex'],
-    ['subdomain and header that agree', { identity: shared('both'), host: 'globex.app.example.com', headers: header('globex') }, subdomains, 'globex'],
+    [
+      'the subdomain, for a user of two',
+      { identity: shared('both'), host: 'globex.app.example.com' },
+      subdomains,
+      'globex',
+    ],
+    [
+      'the subdomain in capitals, with a port and a dot',
+      { identity: shared('both'), host: 'GLOBEX.App.Example.COM.:8443' },
+      subdomains,
+      'globex',
+    ],
+    [
+      'subdomain and header that agree',
+      { identity: shared('both'), host: 'globex.app.example.com', headers: header('globex') },
+      subdomains,
+      'globex',
+    ],
     ['a header that agrees with the token', { identity: org('org_acme'), headers: header('acme') }, {}, 'acme'],
-    ['the base domain, which names no tenant', { identity: shared('alice'), host: 'app.example.com' }, subdomains, 'acme'],
-    ['the host that a trusted proxy passes on', { identity: shared('both'), host: 'internal', headers: { 'x-forwarded-host': 'globex.app.example.com' }, peerAddress: '10.1.2.3' }, behindProxy, 'globex'],
-    ['a trusted IPv4 proxy on a dual-stack socket', { identity: shared('both'), host: 'internal', headers: { 'x-forwarded-host': 'acme.app.example.com' }, peerAddress: '::ffff:10.1.2.3' }, behindProxy, 'acme'],
-    ['the host of a Forwarded header', { identity: shared('both'), host: 'internal', headers: { forwarded: 'for=1.2.3.4;host="globex.app.example.com";proto=https' }, peerAddress: '::1' }, { ...behindProxy, forwardedHost: 'forwarded' }, 'globex'],
-    ['the e-mail domain, where it may route', { identity: shared('both', { email: 'b@globex.example' }) }, { emailDomain: true }, 'globex'],
-    ['a member by the provider’s word', { identity: identityFor({ provider: 'corp', subject: 'new', roles: ['Admins', 'Other'] }) }, {}, 'jit'],
+    [
+      'the base domain, which names no tenant',
+      { identity: shared('alice'), host: 'app.example.com' },
+      subdomains,
+      'acme',
+    ],
+    [
+      'the host that a trusted proxy passes on',
+      {
+        identity: shared('both'),
+        host: 'internal',
+        headers: { 'x-forwarded-host': 'globex.app.example.com' },
+        peerAddress: '10.1.2.3',
+      },
+      behindProxy,
+      'globex',
+    ],
+    [
+      'a trusted IPv4 proxy on a dual-stack socket',
+      {
+        identity: shared('both'),
+        host: 'internal',
+        headers: { 'x-forwarded-host': 'acme.app.example.com' },
+        peerAddress: '::ffff:10.1.2.3',
+      },
+      behindProxy,
+      'acme',
+    ],
+    [
+      'the host of a Forwarded header',
+      {
+        identity: shared('both'),
+        host: 'internal',
+        headers: { forwarded: 'for=1.2.3.4;host="globex.app.example.com";proto=https' },
+        peerAddress: '::1',
+      },
+      { ...behindProxy, forwardedHost: 'forwarded' },
+      'globex',
+    ],
+    [
+      'the e-mail domain, where it may route',
+      { identity: shared('both', { email: 'b@globex.example' }) },
+      { emailDomain: true },
+      'globex',
+    ],
+    [
+      'a member by the provider’s word',
+      { identity: identityFor({ provider: 'corp', subject: 'new', roles: ['Admins', 'Other'] }) },
+      {},
+      'jit',
+    ],
     ['a trial that is still on', { identity: org('org_trial') }, {}, 'trial'],
   ])('%s', async (_name, request, options, expected) => {
     expect(await resolve(request, options)).toBe(expected);
@@ -86,32 +157,99 @@ describe('requests that are as they should be', () => {
 
   it('maps the roles of a member by the provider’s word, and drops the others', async () => {
     const identity = identityFor({ provider: 'corp', subject: 'new', roles: ['Admins', 'owner', 'constructor'] });
-    expect((await resolver({ registry: tenants }).resolve({ identity, requestId: 'r' })).membership.roles).toEqual(['admin']);
+    expect((await resolver({ registry: tenants }).resolve({ identity, requestId: 'r' })).membership.roles).toEqual([
+      'admin',
+    ]);
   });
 });
 
 describe('hostile requests', () => {
   it.each<readonly [string, Request, Omit<ResolverOptions, 'registry'>, string]>([
-    ['a header that names another tenant', { identity: shared('alice'), headers: header('globex') }, {}, 'not_a_member'],
-    ['a header that names no tenant at all is answered alike', { identity: shared('alice'), headers: header('nosuch') }, {}, 'not_a_member'],
-    ['a subdomain of another tenant', { identity: shared('alice'), host: 'globex.app.example.com' }, subdomains, 'not_a_member'],
-    ['a subdomain of nobody is answered alike', { identity: shared('alice'), host: 'nosuch.app.example.com' }, subdomains, 'not_a_member'],
+    [
+      'a header that names another tenant',
+      { identity: shared('alice'), headers: header('globex') },
+      {},
+      'not_a_member',
+    ],
+    [
+      'a header that names no tenant at all is answered alike',
+      { identity: shared('alice'), headers: header('nosuch') },
+      {},
+      'not_a_member',
+    ],
+    [
+      'a subdomain of another tenant',
+      { identity: shared('alice'), host: 'globex.app.example.com' },
+      subdomains,
+      'not_a_member',
+    ],
+    [
+      'a subdomain of nobody is answered alike',
+      { identity: shared('alice'), host: 'nosuch.app.example.com' },
+      subdomains,
+      'not_a_member',
+    ],
     ['a header against the token', { identity: org('org_acme'), headers: header('globex') }, {}, 'tenant_mismatch'],
-    ['a subdomain against the token', { identity: org('org_acme'), host: 'globex.app.example.com' }, subdomains, 'tenant_mismatch'],
-    ['a subdomain against the header', { identity: shared('both'), host: 'acme.app.example.com', headers: header('globex') }, subdomains, 'tenant_mismatch'],
+    [
+      'a subdomain against the token',
+      { identity: org('org_acme'), host: 'globex.app.example.com' },
+      subdomains,
+      'tenant_mismatch',
+    ],
+    [
+      'a subdomain against the header',
+      { identity: shared('both'), host: 'acme.app.example.com', headers: header('globex') },
+      subdomains,
+      'tenant_mismatch',
+    ],
     ['an organization that nobody registered', { identity: org('org_nosuch') }, {}, 'tenant_unknown'],
     ['an organization whose name only begins like one', { identity: org('org_acme2') }, {}, 'tenant_unknown'],
     ['our own id in place of the provider’s', { identity: org('acme') }, {}, 'tenant_unknown'],
     ['a registered organization without membership', { identity: org('org_globex') }, {}, 'not_a_member'],
-    ['another provider’s hint', { identity: identityFor({ provider: 'shared', subject: 'alice', tenantHint: 'org_acme' }) }, {}, 'tenant_unknown'],
-    ['a provider that is bound to nothing, though the user is a member', { identity: identityFor({ provider: 'other', subject: 'alice' }) }, {}, 'not_a_member'],
-    ['a provider that needs a hint, without one', { identity: identityFor({ provider: 'org', subject: 'alice' }) }, {}, 'not_a_member'],
+    [
+      'another provider’s hint',
+      { identity: identityFor({ provider: 'shared', subject: 'alice', tenantHint: 'org_acme' }) },
+      {},
+      'tenant_unknown',
+    ],
+    [
+      'a provider that is bound to nothing, though the user is a member',
+      { identity: identityFor({ provider: 'other', subject: 'alice' }) },
+      {},
+      'not_a_member',
+    ],
+    [
+      'a provider that needs a hint, without one',
+      { identity: identityFor({ provider: 'org', subject: 'alice' }) },
+      {},
+      'not_a_member',
+    ],
     ['a member of a tenant that has no provider', { identity: shared('loner') }, {}, 'not_a_member'],
     ['a user of two tenants who names none', { identity: shared('both') }, {}, 'tenant_required'],
-    ['a user of two whose e-mail domain may not route', { identity: shared('both', { email: 'b@globex.example' }) }, {}, 'tenant_required'],
-    ['an e-mail domain of a tenant that is not the user’s', { identity: shared('both', { email: 'b@initech.example' }) }, { emailDomain: true }, 'tenant_required'],
-    ['an e-mail domain never adds a tenant', { identity: shared('nobody', { email: 'x@acme.example' }) }, { emailDomain: true }, 'not_a_member'],
-    ['an e-mail address with two at signs', { identity: shared('both', { email: 'x@acme.example@evil.example' }) }, { emailDomain: true }, 'tenant_required'],
+    [
+      'a user of two whose e-mail domain may not route',
+      { identity: shared('both', { email: 'b@globex.example' }) },
+      {},
+      'tenant_required',
+    ],
+    [
+      'an e-mail domain of a tenant that is not the user’s',
+      { identity: shared('both', { email: 'b@initech.example' }) },
+      { emailDomain: true },
+      'tenant_required',
+    ],
+    [
+      'an e-mail domain never adds a tenant',
+      { identity: shared('nobody', { email: 'x@acme.example' }) },
+      { emailDomain: true },
+      'not_a_member',
+    ],
+    [
+      'an e-mail address with two at signs',
+      { identity: shared('both', { email: 'x@acme.example@evil.example' }) },
+      { emailDomain: true },
+      'tenant_required',
+    ],
     ['a suspended tenant', { identity: org('org_frozen') }, {}, 'tenant_suspended'],
     ['a suspended tenant is told to no outsider', { identity: org('org_frozen', 'outsider') }, {}, 'not_a_member'],
     ['two tenants in one header', { identity: shared('both'), headers: header('acme, globex') }, {}, 'request_invalid'],
@@ -121,19 +259,94 @@ describe('hostile requests', () => {
     ['a NUL in the header', { identity: shared('both'), headers: header('acme\u0000') }, {}, 'request_invalid'],
     ['a header without end', { identity: shared('both'), headers: header('a'.repeat(10_000)) }, {}, 'request_invalid'],
     ['capitals in the header', { identity: shared('both'), headers: header('ACME') }, {}, 'not_a_member'],
-    ['a host that only ends like ours', { identity: shared('alice'), host: 'acme.evilapp.example.com' }, subdomains, 'host_refused'],
-    ['a host that ends like ours without a dot', { identity: shared('alice'), host: 'evilapp.example.com' }, subdomains, 'host_refused'],
-    ['a host that begins like ours', { identity: shared('alice'), host: 'acme.app.example.com.evil.com' }, subdomains, 'host_refused'],
-    ['a host two labels deep', { identity: shared('both'), host: 'acme.globex.app.example.com' }, subdomains, 'host_refused'],
-    ['a host with a user in it', { identity: shared('both'), host: 'acme@globex.app.example.com' }, subdomains, 'host_refused'],
-    ['a host with an underscore', { identity: shared('both'), host: 'ac_me.app.example.com' }, subdomains, 'host_refused'],
+    [
+      'a host that only ends like ours',
+      { identity: shared('alice'), host: 'acme.evilapp.example.com' },
+      subdomains,
+      'host_refused',
+    ],
+    [
+      'a host that ends like ours without a dot',
+      { identity: shared('alice'), host: 'evilapp.example.com' },
+      subdomains,
+      'host_refused',
+    ],
+    [
+      'a host that begins like ours',
+      { identity: shared('alice'), host: 'acme.app.example.com.evil.com' },
+      subdomains,
+      'host_refused',
+    ],
+    [
+      'a host two labels deep',
+      { identity: shared('both'), host: 'acme.globex.app.example.com' },
+      subdomains,
+      'host_refused',
+    ],
+    [
+      'a host with a user in it',
+      { identity: shared('both'), host: 'acme@globex.app.example.com' },
+      subdomains,
+      'host_refused',
+    ],
+    [
+      'a host with an underscore',
+      { identity: shared('both'), host: 'ac_me.app.example.com' },
+      subdomains,
+      'host_refused',
+    ],
     ['an address as the host', { identity: shared('alice'), host: '[::1]:80' }, subdomains, 'host_refused'],
     ['no host', { identity: shared('alice') }, subdomains, 'host_refused'],
-    ['two hosts', { identity: shared('both'), host: 'acme.app.example.com, globex.app.example.com' }, subdomains, 'request_invalid'],
-    ['a forwarded host from a stranger', { identity: shared('alice'), host: 'globex.app.example.com', headers: { 'x-forwarded-host': 'acme.app.example.com' }, peerAddress: '203.0.113.9' }, behindProxy, 'not_a_member'],
-    ['a forwarded host where no proxy is trusted', { identity: shared('alice'), host: 'globex.app.example.com', headers: { 'x-forwarded-host': 'acme.app.example.com' }, peerAddress: '10.0.0.1' }, subdomains, 'not_a_member'],
-    ['two forwarded hosts', { identity: shared('both'), host: 'x', headers: { 'x-forwarded-host': 'acme.app.example.com, globex.app.example.com' }, peerAddress: '10.0.0.1' }, behindProxy, 'request_invalid'],
-    ['two hosts in one Forwarded element', { identity: shared('both'), host: 'x', headers: { forwarded: 'host=acme.app.example.com;host=globex.app.example.com' }, peerAddress: '10.0.0.1' }, { ...behindProxy, forwardedHost: 'forwarded' }, 'request_invalid'],
+    [
+      'two hosts',
+      { identity: shared('both'), host: 'acme.app.example.com, globex.app.example.com' },
+      subdomains,
+      'request_invalid',
+    ],
+    [
+      'a forwarded host from a stranger',
+      {
+        identity: shared('alice'),
+        host: 'globex.app.example.com',
+        headers: { 'x-forwarded-host': 'acme.app.example.com' },
+        peerAddress: '203.0.113.9',
+      },
+      behindProxy,
+      'not_a_member',
+    ],
+    [
+      'a forwarded host where no proxy is trusted',
+      {
+        identity: shared('alice'),
+        host: 'globex.app.example.com',
+        headers: { 'x-forwarded-host': 'acme.app.example.com' },
+        peerAddress: '10.0.0.1',
+      },
+      subdomains,
+      'not_a_member',
+    ],
+    [
+      'two forwarded hosts',
+      {
+        identity: shared('both'),
+        host: 'x',
+        headers: { 'x-forwarded-host': 'acme.app.example.com, globex.app.example.com' },
+        peerAddress: '10.0.0.1',
+      },
+      behindProxy,
+      'request_invalid',
+    ],
+    [
+      'two hosts in one Forwarded element',
+      {
+        identity: shared('both'),
+        host: 'x',
+        headers: { forwarded: 'host=acme.app.example.com;host=globex.app.example.com' },
+        peerAddress: '10.0.0.1',
+      },
+      { ...behindProxy, forwardedHost: 'forwarded' },
+      'request_invalid',
+    ],
   ])('%s', async (_name, request, options, expected) => {
     expect(await resolve(request, options)).toBe(expected);
   });
@@ -159,16 +372,24 @@ describe('hostile requests', () => {
 
   it('refuses an identity that nobody verified', async () => {
     const forged = { ...shared('alice') };
-    await expect(resolver({ registry: tenants }).resolve({ identity: forged, requestId: 'r' })).rejects.toThrow(TypeError);
+    await expect(resolver({ registry: tenants }).resolve({ identity: forged, requestId: 'r' })).rejects.toThrow(
+      TypeError,
+    );
   });
 
   it('refuses a proxy that is no address', () => {
-    expect(() => resolver({ registry: tenants, trustedProxies: ['proxy.internal'] })).toThrow(expect.objectContaining({ code: 'config_invalid' }) as Error);
+    expect(() => resolver({ registry: tenants, trustedProxies: ['proxy.internal'] })).toThrow(
+      expect.objectContaining({ code: 'config_invalid' }) as Error,
+    );
   });
 
   it('looks again on recheck: suspension, membership, binding, expiry', async () => {
     const { store } = tenants;
-    await store.createTenant({ id: tenantId('late'), name: 'late', settings: { identityProviders: [{ provider: 'late' }] } });
+    await store.createTenant({
+      id: tenantId('late'),
+      name: 'late',
+      settings: { identityProviders: [{ provider: 'late' }] },
+    });
     await store.putMember(tenantId('late'), 'late#l', ['member']);
     const one = resolver({ registry: tenants });
     const context = await one.resolve({ identity: identityFor({ provider: 'late', subject: 'l' }), requestId: 'r' });
@@ -180,27 +401,52 @@ describe('hostile requests', () => {
     await store.updateTenant(tenantId('late'), { settings: { identityProviders: [{ provider: 'late' }] } });
     await store.removeMember(tenantId('late'), 'late#l');
     await expect(one.recheck(context)).rejects.toMatchObject({ code: 'not_a_member' });
-    const expired = await one.resolve({ identity: identityFor({ provider: 'shared', subject: 'alice', expiresAt: now + 1000 }), requestId: 'r' });
+    const expired = await one.resolve({
+      identity: identityFor({ provider: 'shared', subject: 'alice', expiresAt: now + 1000 }),
+      requestId: 'r',
+    });
     now += 1000;
     await expect(one.recheck(expired)).rejects.toMatchObject({ code: 'token_invalid' });
     now -= 1000;
   });
 
   it('resolves, whatever the hints, only to a tenant that the identity belongs to', async () => {
-    const own: Readonly<Record<string, readonly string[]>> = { alice: ['acme'], both: ['acme', 'globex'], frieda: [], nobody: [] };
-    const hint = fc.oneof(fc.constantFrom('acme', 'globex', 'frozen', 'ACME', '', 'acme ', 'acme,globex', '__proto__'), fc.string({ maxLength: 8 }));
+    const own: Readonly<Record<string, readonly string[]>> = {
+      alice: ['acme'],
+      both: ['acme', 'globex'],
+      frieda: [],
+      nobody: [],
+    };
+    const hint = fc.oneof(
+      fc.constantFrom('acme', 'globex', 'frozen', 'ACME', '', 'acme ', 'acme,globex', '__proto__'),
+      fc.string({ maxLength: 8 }),
+    );
     await fc.assert(
-      fc.asyncProperty(fc.constantFrom(...Object.keys(own)), fc.option(hint), fc.option(hint), fc.option(hint), async (subject, tenantHeader, label, email) => {
-        const outcome = await resolve(
-          {
-            identity: shared(subject, email === null ? {} : { email: `x@${email}.example` }),
-            host: label === null ? 'app.example.com' : `${label}.app.example.com`,
-            ...(tenantHeader === null ? {} : { headers: header(tenantHeader) }),
-          },
-          { ...subdomains, emailDomain: true },
-        );
-        expect([...(own[subject] ?? []), 'not_a_member', 'tenant_required', 'tenant_mismatch', 'tenant_suspended', 'request_invalid', 'host_refused']).toContain(outcome);
-      }),
+      fc.asyncProperty(
+        fc.constantFrom(...Object.keys(own)),
+        fc.option(hint),
+        fc.option(hint),
+        fc.option(hint),
+        async (subject, tenantHeader, label, email) => {
+          const outcome = await resolve(
+            {
+              identity: shared(subject, email === null ? {} : { email: `x@${email}.example` }),
+              host: label === null ? 'app.example.com' : `${label}.app.example.com`,
+              ...(tenantHeader === null ? {} : { headers: header(tenantHeader) }),
+            },
+            { ...subdomains, emailDomain: true },
+          );
+          expect([
+            ...(own[subject] ?? []),
+            'not_a_member',
+            'tenant_required',
+            'tenant_mismatch',
+            'tenant_suspended',
+            'request_invalid',
+            'host_refused',
+          ]).toContain(outcome);
+        },
+      ),
       { numRuns: 500 },
     );
   });

@@ -16,7 +16,14 @@ import {
   type Issuer,
   type TokenVerifier,
 } from '@portcullis/claims';
-import { fixtures, signingKey, startIssuer, type LocalIssuer, type ProviderKind, type SigningKey } from '@portcullis/testing/issuers';
+import {
+  fixtures,
+  signingKey,
+  startIssuer,
+  type LocalIssuer,
+  type ProviderKind,
+  type SigningKey,
+} from '@portcullis/testing/issuers';
 
 interface Setup {
   readonly name: string;
@@ -24,7 +31,11 @@ interface Setup {
   readonly configure: (local: LocalIssuer) => Issuer;
   /** Claims of a good token beside the shape's own. */
   readonly good?: Readonly<Record<string, unknown>>;
-  readonly expected: { readonly subject: string; readonly tenantHint: string | undefined; readonly scopes: readonly string[] };
+  readonly expected: {
+    readonly subject: string;
+    readonly tenantHint: string | undefined;
+    readonly scopes: readonly string[];
+  };
   /** Provider-specific attacks: what is changed, and the rule that refuses it. */
   readonly own: readonly (readonly [string, Readonly<Record<string, unknown>>, TokenRule, string?])[];
   /** Whether the audience is `client_id`. */
@@ -39,7 +50,13 @@ const setups: readonly Setup[] = [
     kind: 'auth0',
     audienceClaim: 'aud',
     configure: (local) =>
-      auth0({ name: 'auth0', issuer: local.issuer, audience: fixtures.audience, requireOrganization: true, rolesClaim: fixtures.auth0.rolesClaim }),
+      auth0({
+        name: 'auth0',
+        issuer: local.issuer,
+        audience: fixtures.audience,
+        requireOrganization: true,
+        rolesClaim: fixtures.auth0.rolesClaim,
+      }),
     expected: { subject: 'auth0|alice', tenantHint: fixtures.auth0.organization, scopes: ['openid', 'profile'] },
     own: [
       ['no organization', { org_id: undefined, org_name: 'acme' }, 'claim', 'org_id'],
@@ -54,8 +71,18 @@ const setups: readonly Setup[] = [
     name: 'entra, one tenant',
     kind: 'entra',
     audienceClaim: 'aud',
-    configure: (local) => entra({ name: 'entra', authority: local.origin, tenant: fixtures.entra.tenant, audience: fixtures.entra.audience }),
-    expected: { subject: `${fixtures.entra.tenant}/${fixtures.entra.oid}`, tenantHint: fixtures.entra.tenant, scopes: ['Documents.Read', 'Documents.Write'] },
+    configure: (local) =>
+      entra({
+        name: 'entra',
+        authority: local.origin,
+        tenant: fixtures.entra.tenant,
+        audience: fixtures.entra.audience,
+      }),
+    expected: {
+      subject: `${fixtures.entra.tenant}/${fixtures.entra.oid}`,
+      tenantHint: fixtures.entra.tenant,
+      scopes: ['Documents.Read', 'Documents.Write'],
+    },
     own: [
       ['another tenant', { tid: otherTid }, 'issuer', 'iss'],
       ['no tenant', { tid: undefined }, 'issuer', 'iss'],
@@ -70,8 +97,13 @@ const setups: readonly Setup[] = [
     name: 'entra, many tenants',
     kind: 'entra',
     audienceClaim: 'aud',
-    configure: (local) => entra({ name: 'entra', authority: local.origin, tenant: 'registered', audience: fixtures.entra.audience }),
-    expected: { subject: `${fixtures.entra.tenant}/${fixtures.entra.oid}`, tenantHint: fixtures.entra.tenant, scopes: ['Documents.Read', 'Documents.Write'] },
+    configure: (local) =>
+      entra({ name: 'entra', authority: local.origin, tenant: 'registered', audience: fixtures.entra.audience }),
+    expected: {
+      subject: `${fixtures.entra.tenant}/${fixtures.entra.oid}`,
+      tenantHint: fixtures.entra.tenant,
+      scopes: ['Documents.Read', 'Documents.Write'],
+    },
     own: [
       ['a tenant that the issuer does not name', { tid: otherTid }, 'issuer', 'iss'],
       ['the template itself as the tenant', { tid: '{tenantid}' }, 'issuer', 'iss'],
@@ -86,7 +118,13 @@ const setups: readonly Setup[] = [
     kind: 'cognito',
     audienceClaim: 'client_id',
     configure: (local) =>
-      cognito({ name: 'cognito', endpoint: local.origin, userPoolId: fixtures.cognito.userPoolId, clientIds: [fixtures.cognito.client], tokenUse: 'access' }),
+      cognito({
+        name: 'cognito',
+        endpoint: local.origin,
+        userPoolId: fixtures.cognito.userPoolId,
+        clientIds: [fixtures.cognito.client],
+        tokenUse: 'access',
+      }),
     expected: { subject: 'c0a80101-0000-4000-8000-000000000003', tenantHint: 'acme', scopes: ['mcp/tools'] },
     own: [
       ['an id token', { token_use: 'id', aud: fixtures.cognito.client }, 'type', 'token_use'],
@@ -103,7 +141,13 @@ const setups: readonly Setup[] = [
     audienceClaim: 'aud',
     good: { token_use: 'id', client_id: undefined, scope: undefined, aud: fixtures.cognito.client },
     configure: (local) =>
-      cognito({ name: 'cognito', endpoint: local.origin, userPoolId: fixtures.cognito.userPoolId, clientIds: [fixtures.cognito.client], tokenUse: 'id' }),
+      cognito({
+        name: 'cognito',
+        endpoint: local.origin,
+        userPoolId: fixtures.cognito.userPoolId,
+        clientIds: [fixtures.cognito.client],
+        tokenUse: 'id',
+      }),
     expected: { subject: 'c0a80101-0000-4000-8000-000000000003', tenantHint: 'acme', scopes: [] },
     own: [
       ['an access token', { token_use: 'access' }, 'type', 'token_use'],
@@ -131,8 +175,13 @@ const setups: readonly Setup[] = [
     name: 'entra external id',
     kind: 'external_id',
     audienceClaim: 'aud',
-    configure: (local) => entraExternalId({ name: 'external', issuer: local.issuer, audience: fixtures.externalId.client }),
-    expected: { subject: 'e1e1e1e1-0000-4000-8000-000000000001', tenantHint: fixtures.externalId.tenant, scopes: ['docs.read'] },
+    configure: (local) =>
+      entraExternalId({ name: 'external', issuer: local.issuer, audience: fixtures.externalId.client }),
+    expected: {
+      subject: 'e1e1e1e1-0000-4000-8000-000000000001',
+      tenantHint: fixtures.externalId.tenant,
+      scopes: ['docs.read'],
+    },
     own: [
       ['a number as the tenant', { tid: 1 }, 'claim', 'tid'],
       ['roles that are no list', { roles: 'admin' }, 'claim', 'roles'],
@@ -146,7 +195,13 @@ const setups: readonly Setup[] = [
     kind: 'b2c',
     audienceClaim: 'aud',
     configure: (local) =>
-      azureB2c({ name: 'b2c', issuer: local.issuer, audience: fixtures.b2c.client, policies: [fixtures.b2c.policy], tenantClaim: 'extension_TenantId' }),
+      azureB2c({
+        name: 'b2c',
+        issuer: local.issuer,
+        audience: fixtures.b2c.client,
+        policies: [fixtures.b2c.policy],
+        tenantClaim: 'extension_TenantId',
+      }),
     expected: { subject: 'f1f1f1f1-0000-4000-8000-000000000001', tenantHint: 'acme', scopes: ['docs.read'] },
     own: [
       ['a policy that is not listed', { tfp: 'B2C_1_weak_signup' }, 'claim', 'tfp'],
@@ -160,7 +215,13 @@ const setups: readonly Setup[] = [
     name: 'any other issuer',
     kind: 'oidc',
     audienceClaim: 'aud',
-    configure: (local) => oidc({ name: 'oidc', issuer: local.issuer, audience: fixtures.audience, claims: { tenant: 'org', roles: 'roles' } }),
+    configure: (local) =>
+      oidc({
+        name: 'oidc',
+        issuer: local.issuer,
+        audience: fixtures.audience,
+        claims: { tenant: 'org', roles: 'roles' },
+      }),
     expected: { subject: 'grace', tenantHint: 'acme', scopes: ['docs:read'] },
     own: [
       ['a number as the tenant', { org: 1 }, 'claim', 'org'],
@@ -174,19 +235,28 @@ const setups: readonly Setup[] = [
 ];
 
 /** What the refusal of a token says. */
-async function refusalOf(identity: TokenVerifier, token: string): Promise<{ code: string; rule: unknown; claim: unknown }> {
+async function refusalOf(
+  identity: TokenVerifier,
+  token: string,
+): Promise<{ code: string; rule: unknown; claim: unknown }> {
   try {
     await identity.verify(token);
   } catch (error) {
     if (!(error instanceof PortcullisError)) throw error;
-    const told = JSON.stringify({ message: error.message, detail: error.detail, data: error.data, public: error.toPublic() });
+    const told = JSON.stringify({
+      message: error.message,
+      detail: error.detail,
+      data: error.data,
+      public: error.toPublic(),
+    });
     if (token.length > 40) expect(told).not.toContain(token.slice(-40));
     return { code: error.code, rule: error.data['rule'], claim: error.data['claim'] };
   }
   return { code: 'accepted', rule: undefined, claim: undefined };
 }
 
-const encode = (value: unknown): string => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
+const encode = (value: unknown): string =>
+  Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
 const hour = 3600;
 const nowSeconds = (): number => Math.floor(Date.now() / 1000);
 
@@ -217,10 +287,13 @@ describe.each(setups)('tokens of $name', (setup) => {
   });
 
   /** A token with the good one's claims changed, signed as it should be. */
-  const changed = (claims: Readonly<Record<string, unknown>>, options?: Parameters<LocalIssuer['token']>[1]): Promise<string> =>
-    local.token({ ...setup.good, ...claims }, options);
+  const changed = (
+    claims: Readonly<Record<string, unknown>>,
+    options?: Parameters<LocalIssuer['token']>[1],
+  ): Promise<string> => local.token({ ...setup.good, ...claims }, options);
   const parts = (): [string, string, string] => good.split('.') as [string, string, string];
-  const payloadOf = (token: string): Record<string, unknown> => JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>;
+  const payloadOf = (token: string): Record<string, unknown> =>
+    JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>;
 
   const attacks: readonly (readonly [string, () => Promise<string> | string, TokenRule, string?])[] = [
     ['not a token', () => 'not-a-token', 'format'],
@@ -230,36 +303,71 @@ describe.each(setups)('tokens of $name', (setup) => {
     ['padding', () => `${good}=`, 'format'],
     ['standard base64', () => `${parts()[0]}.${parts()[1]}.+/${parts()[2].slice(2)}`, 'format'],
     ['a line break inside', () => `${parts()[0]}.${parts()[1]}\n.${parts()[2]}`, 'format'],
-    ['bits left over', () => `${parts()[0]}.${parts()[1]}.${parts()[2].slice(0, -1)}${parts()[2].endsWith('B') ? 'D' : 'B'}`, 'format'],
+    [
+      'bits left over',
+      () => `${parts()[0]}.${parts()[1]}.${parts()[2].slice(0, -1)}${parts()[2].endsWith('B') ? 'D' : 'B'}`,
+      'format',
+    ],
     ['far too large', () => `${parts()[0]}.${'A'.repeat(20_000)}.${parts()[2]}`, 'format'],
     ['a header that is no object', () => `${encode([])}.${parts()[1]}.${parts()[2]}`, 'format'],
     ['a payload that is no object', () => `${parts()[0]}.${encode('"x"')}.${parts()[2]}`, 'format'],
-    ['duplicate claims', () => `${parts()[0]}.${encode(JSON.stringify(payloadOf(good)).replace('{', '{"sub":"root",'))}.${parts()[2]}`, 'format'],
-    ['a `__proto__` claim', () => `${parts()[0]}.${encode(JSON.stringify(payloadOf(good)).replace('{', '{"__proto__":{"admin":true},'))}.${parts()[2]}`, 'format'],
+    [
+      'duplicate claims',
+      () => `${parts()[0]}.${encode(JSON.stringify(payloadOf(good)).replace('{', '{"sub":"root",'))}.${parts()[2]}`,
+      'format',
+    ],
+    [
+      'a `__proto__` claim',
+      () =>
+        `${parts()[0]}.${encode(JSON.stringify(payloadOf(good)).replace('{', '{"__proto__":{"admin":true},'))}.${parts()[2]}`,
+      'format',
+    ],
     ['the algorithm `none`', () => `${encode({ alg: 'none', typ: 'JWT' })}.${parts()[1]}.`, 'algorithm'],
     ['the algorithm `nOnE`', () => `${encode({ alg: 'nOnE', typ: 'JWT' })}.${parts()[1]}.`, 'algorithm'],
     [
       'HS256 with the public key as the secret',
       () => {
         const head = encode({ alg: 'HS256', kid: local.keys[0]?.kid });
-        const mac = createHmac('sha256', JSON.stringify(local.keys[0]?.publicJwk)).update(`${head}.${parts()[1]}`).digest('base64url');
+        const mac = createHmac('sha256', JSON.stringify(local.keys[0]?.publicJwk))
+          .update(`${head}.${parts()[1]}`)
+          .digest('base64url');
         return `${head}.${parts()[1]}.${mac}`;
       },
       'algorithm',
     ],
-    ['another algorithm than is allowed', async () => changed({}, { key: await signingKey('es', 'ES256') }), 'algorithm'],
+    [
+      'another algorithm than is allowed',
+      async () => changed({}, { key: await signingKey('es', 'ES256') }),
+      'algorithm',
+    ],
     ['an unknown key id', () => changed({}, { key: foreignKey }), 'key'],
-    ['a known key id over another key', () => changed({}, { key: { ...foreignKey, kid: local.keys[0]?.kid ?? '' } }), 'signature'],
-    ['a key of the same provider’s other issuer', () => changed({}, { key: { ...stranger.keys[0]!, kid: local.keys[0]?.kid ?? '' } }), 'signature'],
+    [
+      'a known key id over another key',
+      () => changed({}, { key: { ...foreignKey, kid: local.keys[0]?.kid ?? '' } }),
+      'signature',
+    ],
+    [
+      'a key of the same provider’s other issuer',
+      () => changed({}, { key: { ...stranger.keys[0]!, kid: local.keys[0]?.kid ?? '' } }),
+      'signature',
+    ],
     ['a path as the key id', () => changed({}, { header: { kid: '../../../etc/passwd' } }), 'key'],
     ['a key id that is no string', () => changed({}, { header: { kid: 7 as never } }), 'header'],
     ['a `jku` header', () => changed({}, { header: { jku: `${stranger.jwksUri}` } }), 'header'],
     ['an embedded key', () => changed({}, { header: { jwk: foreignKey.publicJwk } as never }), 'header'],
     ['an `x5u` header', () => changed({}, { header: { x5u: 'https://evil.example/cert' } }), 'header'],
-    ['an unknown critical header', () => `${encode({ alg: 'RS256', kid: local.keys[0]?.kid, crit: ['exp2'], exp2: 1 })}.${parts()[1]}.${parts()[2]}`, 'header'],
+    [
+      'an unknown critical header',
+      () => `${encode({ alg: 'RS256', kid: local.keys[0]?.kid, crit: ['exp2'], exp2: 1 })}.${parts()[1]}.${parts()[2]}`,
+      'header',
+    ],
     ['an id-token-like `typ`', () => changed({}, { header: { typ: 'id+jwt' } }), 'type'],
     ['a `typ` of another protocol', () => changed({}, { header: { typ: 'oauth-id-jag+jwt' } }), 'type'],
-    ['a changed payload under the old signature', () => `${parts()[0]}.${encode({ ...payloadOf(good), sub: 'root', oid: 'root' })}.${parts()[2]}`, 'signature'],
+    [
+      'a changed payload under the old signature',
+      () => `${parts()[0]}.${encode({ ...payloadOf(good), sub: 'root', oid: 'root' })}.${parts()[2]}`,
+      'signature',
+    ],
     ['an empty signature', () => `${parts()[0]}.${parts()[1]}.`, 'signature'],
     ['no issuer', () => changed({ iss: undefined }), 'issuer', 'iss'],
     ['another issuer', () => changed({ iss: 'https://evil.example/' }), 'issuer', 'iss'],
@@ -271,14 +379,32 @@ describe.each(setups)('tokens of $name', (setup) => {
     ['an expiry beyond all time', () => changed({ exp: 1e300 }), 'claim', 'exp'],
     ['a negative expiry', () => changed({ exp: -1 }), 'claim', 'exp'],
     ['expired', () => changed({ iat: nowSeconds() - 2 * hour, exp: nowSeconds() - hour }), 'expired', 'exp'],
-    ['expired by just more than the tolerance', () => changed({ iat: nowSeconds() - hour, exp: nowSeconds() - 31 }), 'expired', 'exp'],
+    [
+      'expired by just more than the tolerance',
+      () => changed({ iat: nowSeconds() - hour, exp: nowSeconds() - 31 }),
+      'expired',
+      'exp',
+    ],
     ['not valid yet', () => changed({ nbf: nowSeconds() + 120 }), 'not_yet_valid', 'nbf'],
-    ['issued in the future', () => changed({ iat: nowSeconds() + 600, exp: nowSeconds() + hour }), 'not_yet_valid', 'iat'],
+    [
+      'issued in the future',
+      () => changed({ iat: nowSeconds() + 600, exp: nowSeconds() + hour }),
+      'not_yet_valid',
+      'iat',
+    ],
     ['a lifetime of ten years', () => changed({ exp: nowSeconds() + 10 * 365 * 24 * hour }), 'lifetime', 'exp'],
     ['a start that is no number', () => changed({ nbf: 'now' as never }), 'claim', 'nbf'],
     ['no subject', () => changed({ sub: undefined }), 'claim', 'sub'],
     ['an object as the subject', () => changed({ sub: { id: 'root' } as never }), 'claim', 'sub'],
-    ['an `act` chain without an end', () => changed({ act: Array.from({ length: 12 }).reduce<unknown>((inner) => ({ sub: 'agent', act: inner }), undefined) }), 'claim', 'act'],
+    [
+      'an `act` chain without an end',
+      () =>
+        changed({
+          act: Array.from({ length: 12 }).reduce<unknown>((inner) => ({ sub: 'agent', act: inner }), undefined),
+        }),
+      'claim',
+      'act',
+    ],
   ];
 
   it.each(attacks)('refuses %s', async (_name, token, rule, claim) => {
@@ -288,7 +414,10 @@ describe.each(setups)('tokens of $name', (setup) => {
 
   const audienceAttacks: readonly (readonly [string, unknown])[] = [
     ['another server', 'https://other.example/mcp'],
-    ['this server with one character more', `${setup.audienceClaim === 'aud' ? fixtures.audience : fixtures.cognito.client}x`],
+    [
+      'this server with one character more',
+      `${setup.audienceClaim === 'aud' ? fixtures.audience : fixtures.cognito.client}x`,
+    ],
     ['nobody', ''],
   ];
   it.each(audienceAttacks)('refuses a token for %s', async (_name, audience) => {
@@ -299,23 +428,39 @@ describe.each(setups)('tokens of $name', (setup) => {
   });
 
   // Cognito says which kind it is in `token_use`; its own rules try that.
-  it.each(setup.kind === 'cognito' ? [] : ['nonce', 'at_hash', 'c_hash'])('refuses an id token, told by `%s`', async (claim) => {
-    expect(await refusalOf(identity, await changed({ [claim]: 'x' }))).toMatchObject({ code: 'token_invalid', rule: 'type', claim });
-  });
+  it.each(setup.kind === 'cognito' ? [] : ['nonce', 'at_hash', 'c_hash'])(
+    'refuses an id token, told by `%s`',
+    async (claim) => {
+      expect(await refusalOf(identity, await changed({ [claim]: 'x' }))).toMatchObject({
+        code: 'token_invalid',
+        rule: 'type',
+        claim,
+      });
+    },
+  );
 
   it.each(setup.own)('refuses %s (its own rule)', async (_name, claims, rule, claim) => {
-    expect(await refusalOf(identity, await changed(claims))).toMatchObject({ code: 'token_invalid', rule, ...(claim === undefined ? {} : { claim }) });
+    expect(await refusalOf(identity, await changed(claims))).toMatchObject({
+      code: 'token_invalid',
+      rule,
+      ...(claim === undefined ? {} : { claim }),
+    });
   });
 
   it('never answers a mangled token with anything but a refusal', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.nat(), fc.string({ unit: 'binary-ascii', maxLength: 3 }), fc.nat(6), async (at, insert, remove) => {
-        const position = at % good.length;
-        const mangled = good.slice(0, position) + insert + good.slice(position + remove);
-        if (mangled === good) return;
-        const { code } = await refusalOf(identity, mangled);
-        expect(['token_invalid', 'token_missing']).toContain(code);
-      }),
+      fc.asyncProperty(
+        fc.nat(),
+        fc.string({ unit: 'binary-ascii', maxLength: 3 }),
+        fc.nat(6),
+        async (at, insert, remove) => {
+          const position = at % good.length;
+          const mangled = good.slice(0, position) + insert + good.slice(position + remove);
+          if (mangled === good) return;
+          const { code } = await refusalOf(identity, mangled);
+          expect(['token_invalid', 'token_missing']).toContain(code);
+        },
+      ),
       { numRuns: 150 },
     );
   });
@@ -337,9 +482,21 @@ describe('confusions between issuers', () => {
   it('gives one user of Entra the same key in both token versions', async () => {
     const local = await startIssuer('entra');
     const identity = verifier([
-      entra({ name: 'entra', authority: local.origin, v1Authority: `${local.origin}/sts`, tenant: 'registered', audience: fixtures.entra.audience, versions: ['1.0', '2.0'] }),
+      entra({
+        name: 'entra',
+        authority: local.origin,
+        v1Authority: `${local.origin}/sts`,
+        tenant: 'registered',
+        audience: fixtures.entra.audience,
+        versions: ['1.0', '2.0'],
+      }),
     ]);
-    const v1 = await local.token({ iss: `${local.origin}/sts/${fixtures.entra.tenant}/`, ver: '1.0', appid: 'old-agent', azp: undefined });
+    const v1 = await local.token({
+      iss: `${local.origin}/sts/${fixtures.entra.tenant}/`,
+      ver: '1.0',
+      appid: 'old-agent',
+      azp: undefined,
+    });
     const [first, second] = [await identity.verify(v1), await identity.verify(await local.token())];
     expect(first.key).toBe(second.key);
     expect(first.clientId).toBe('old-agent');
@@ -348,12 +505,24 @@ describe('confusions between issuers', () => {
 
   it('refuses a key that the key set ties to another directory', async () => {
     const local = await startIssuer('entra');
-    const key = await signingKey('tied', 'RS256', { issuer: `${local.origin}/${fixtures.entra.otherTenant}/v2.0`, alg: undefined });
+    const key = await signingKey('tied', 'RS256', {
+      issuer: `${local.origin}/${fixtures.entra.otherTenant}/v2.0`,
+      alg: undefined,
+    });
     const identity = verifier([
-      entra({ name: 'entra', authority: local.origin, tenant: 'registered', audience: fixtures.entra.audience, keys: staticKeys({ keys: [key.publicJwk] }) }),
+      entra({
+        name: 'entra',
+        authority: local.origin,
+        tenant: 'registered',
+        audience: fixtures.entra.audience,
+        keys: staticKeys({ keys: [key.publicJwk] }),
+      }),
     ]);
     expect(await refusalOf(identity, await local.token({}, { key }))).toMatchObject({ rule: 'key' });
-    const own = await local.token({ tid: fixtures.entra.otherTenant, iss: `${local.origin}/${fixtures.entra.otherTenant}/v2.0` }, { key });
+    const own = await local.token(
+      { tid: fixtures.entra.otherTenant, iss: `${local.origin}/${fixtures.entra.otherTenant}/v2.0` },
+      { key },
+    );
     expect((await identity.verify(own)).tenantHint).toBe(fixtures.entra.otherTenant);
     await local.close();
   });
@@ -361,16 +530,25 @@ describe('confusions between issuers', () => {
   it('refuses personal Microsoft accounts', async () => {
     const local = await startIssuer('entra');
     const tid = '9188040d-6c67-4c5b-b112-36a304b66dad';
-    const identity = verifier([entra({ name: 'entra', authority: local.origin, tenant: 'registered', audience: fixtures.entra.audience })]);
-    expect(await refusalOf(identity, await local.token({ tid, iss: `${local.origin}/${tid}/v2.0` }))).toMatchObject({ rule: 'issuer' });
+    const identity = verifier([
+      entra({ name: 'entra', authority: local.origin, tenant: 'registered', audience: fixtures.entra.audience }),
+    ]);
+    expect(await refusalOf(identity, await local.token({ tid, iss: `${local.origin}/${tid}/v2.0` }))).toMatchObject({
+      rule: 'issuer',
+    });
     await local.close();
   });
 
   it('says that groups are unknown when the provider sent a pointer to them', async () => {
     const local = await startIssuer('entra');
-    const identity = verifier([entra({ name: 'entra', authority: local.origin, tenant: 'registered', audience: fixtures.entra.audience })]);
+    const identity = verifier([
+      entra({ name: 'entra', authority: local.origin, tenant: 'registered', audience: fixtures.entra.audience }),
+    ]);
     for (const overage of [{ hasgroups: true }, { _claim_names: { groups: 'src1' } }]) {
-      expect((await identity.verify(await local.token({ groups: undefined, ...overage }))).groups).toEqual({ known: false, reason: 'overage' });
+      expect((await identity.verify(await local.token({ groups: undefined, ...overage }))).groups).toEqual({
+        known: false,
+        reason: 'overage',
+      });
     }
     await local.close();
   });
@@ -382,11 +560,19 @@ describe('keys that no issuer should publish', () => {
     return { jwk: publicKey.export({ format: 'jwk' }) as JWK, privateJwk: privateKey.export({ format: 'jwk' }) as JWK };
   };
   const sign = async (privateJwk: JWK, kid: string): Promise<string> =>
-    new SignJWT({ iss: 'https://id.example.com', aud: fixtures.audience, sub: 'x', iat: nowSeconds(), exp: nowSeconds() + hour })
+    new SignJWT({
+      iss: 'https://id.example.com',
+      aud: fixtures.audience,
+      sub: 'x',
+      iat: nowSeconds(),
+      exp: nowSeconds() + hour,
+    })
       .setProtectedHeader({ alg: 'RS256', kid })
       .sign(await importJWK(privateJwk, 'RS256'));
   const verifierFor = (keys: readonly object[]): TokenVerifier =>
-    verifier([oidc({ name: 'x', issuer: 'https://id.example.com', audience: fixtures.audience, keys: staticKeys({ keys }) })]);
+    verifier([
+      oidc({ name: 'x', issuer: 'https://id.example.com', audience: fixtures.audience, keys: staticKeys({ keys }) }),
+    ]);
 
   it('takes a sound one', async () => {
     const { jwk, privateJwk } = rsa(2048);
@@ -399,12 +585,16 @@ describe('keys that no issuer should publish', () => {
     ['of another algorithm', { alg: 'PS256' }],
   ])('leaves out one that is %s', async (_name, members) => {
     const { jwk, privateJwk } = rsa(2048);
-    expect(await refusalOf(verifierFor([{ ...jwk, kid: 'k', ...members }]), await sign(privateJwk, 'k'))).toMatchObject({ rule: 'key' });
+    expect(await refusalOf(verifierFor([{ ...jwk, kid: 'k', ...members }]), await sign(privateJwk, 'k'))).toMatchObject(
+      { rule: 'key' },
+    );
   });
 
   it('leaves out one whose private part is published', async () => {
     const { privateJwk } = rsa(2048);
-    expect(await refusalOf(verifierFor([{ ...privateJwk, kid: 'k' }]), await sign(privateJwk, 'k'))).toMatchObject({ rule: 'key' });
+    expect(await refusalOf(verifierFor([{ ...privateJwk, kid: 'k' }]), await sign(privateJwk, 'k'))).toMatchObject({
+      rule: 'key',
+    });
   });
 
   it.each([
@@ -414,7 +604,9 @@ describe('keys that no issuer should publish', () => {
   ])('leaves out RSA with %s', async (_name, e, bytes) => {
     const sound = rsa(2048);
     const n = Buffer.concat([Buffer.from([0xc1]), Buffer.alloc(bytes - 2, 7), Buffer.from([1])]).toString('base64url');
-    expect(await refusalOf(verifierFor([{ kty: 'RSA', n, e, kid: 'k' }]), await sign(sound.privateJwk, 'k'))).toMatchObject({ rule: 'key' });
+    expect(
+      await refusalOf(verifierFor([{ kty: 'RSA', n, e, kid: 'k' }]), await sign(sound.privateJwk, 'k')),
+    ).toMatchObject({ rule: 'key' });
   });
 
   it('leaves out a modulus with the ROCA fingerprint', async () => {
@@ -424,12 +616,22 @@ describe('keys that no issuer should publish', () => {
     const primorial = primes.reduce((product, prime) => product * prime, 2n);
     const lifted = ((1n << 2047n) / primorial) * primorial + 65_537n ** 5n + 4n * primorial;
     const n = Buffer.from(lifted.toString(16).padStart(512, '0'), 'hex').toString('base64url');
-    expect(await refusalOf(verifierFor([{ kty: 'RSA', n, e: 'AQAB', kid: 'k' }]), await sign(sound.privateJwk, 'k'))).toMatchObject({ rule: 'key' });
+    expect(
+      await refusalOf(verifierFor([{ kty: 'RSA', n, e: 'AQAB', kid: 'k' }]), await sign(sound.privateJwk, 'k')),
+    ).toMatchObject({ rule: 'key' });
   });
 
   it('does not choose between two keys of one id', async () => {
     const [one, two] = [rsa(2048), rsa(2048)];
-    expect(await refusalOf(verifierFor([{ ...one.jwk, kid: 'k' }, { ...two.jwk, kid: 'k' }]), await sign(one.privateJwk, 'k'))).toMatchObject({ rule: 'key' });
+    expect(
+      await refusalOf(
+        verifierFor([
+          { ...one.jwk, kid: 'k' },
+          { ...two.jwk, kid: 'k' },
+        ]),
+        await sign(one.privateJwk, 'k'),
+      ),
+    ).toMatchObject({ rule: 'key' });
   });
 
   it('does not verify an EC signature with an RSA key, nor with a curve off the list', async () => {

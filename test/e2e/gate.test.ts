@@ -24,35 +24,107 @@ const notes: Readonly<Record<string, { public: boolean }>> = { open: { public: t
 
 /** A server with a tool of every sort. */
 function server(gate: Gate<Map<string, string>> = harness.gate): McpServer {
-  const made = new McpServer({ name: 'notes', version: '1.0.0' }, { capabilities: { tools: {}, resources: {}, prompts: {} } });
+  const made = new McpServer(
+    { name: 'notes', version: '1.0.0' },
+    { capabilities: { tools: {}, resources: {}, prompts: {} } },
+  );
   const ran = (name: string, tenant: string): string => {
     runs.push(`${name}@${tenant}`);
     return `${name} ran`;
   };
   gate.tool(made, 'open', { authorize: 'default' }, (_args, ctx) => ran('open', ctx.tenant.id));
   gate.tool(made, 'restricted', { authorize: 'default' }, (_args, ctx) => ran('restricted', ctx.tenant.id));
-  gate.tool(made, 'note_read', { inputSchema: note, authorize: { kind: 'note', action: 'read', resource: ({ id }) => (notes[id] === undefined ? undefined : { id, attr: notes[id] }) } }, (_args, ctx) => ran('note_read', ctx.tenant.id));
-  gate.tool(made, 'note_write', { inputSchema: note, authorize: { kind: 'note', action: 'write', resource: ({ id }) => ({ id }) } }, ({ id }, ctx) => {
-    ctx.storage.set(id, ctx.tenant.id);
-    return ran('note_write', ctx.tenant.id);
-  });
-  gate.tool(made, 'note_scoped', { inputSchema: note, authorize: { kind: 'note', action: 'write', resource: ({ id }) => ({ id }), scopes: ['notes:write', 'notes:read'] } }, (_args, ctx) => ran('note_scoped', ctx.tenant.id));
+  gate.tool(
+    made,
+    'note_read',
+    {
+      inputSchema: note,
+      authorize: {
+        kind: 'note',
+        action: 'read',
+        resource: ({ id }) => (notes[id] === undefined ? undefined : { id, attr: notes[id] }),
+      },
+    },
+    (_args, ctx) => ran('note_read', ctx.tenant.id),
+  );
+  gate.tool(
+    made,
+    'note_write',
+    { inputSchema: note, authorize: { kind: 'note', action: 'write', resource: ({ id }) => ({ id }) } },
+    ({ id }, ctx) => {
+      ctx.storage.set(id, ctx.tenant.id);
+      return ran('note_write', ctx.tenant.id);
+    },
+  );
+  gate.tool(
+    made,
+    'note_scoped',
+    {
+      inputSchema: note,
+      authorize: {
+        kind: 'note',
+        action: 'write',
+        resource: ({ id }) => ({ id }),
+        scopes: ['notes:write', 'notes:read'],
+      },
+    },
+    (_args, ctx) => ran('note_scoped', ctx.tenant.id),
+  );
   for (const action of ['pay', 'stamp', 'odd', 'broken']) {
-    gate.tool(made, `note_${action}`, { inputSchema: note, authorize: { kind: 'note', action, resource: ({ id }) => ({ id, attr: {} }) } }, (_args, ctx) => ran(`note_${action}`, ctx.tenant.id));
+    gate.tool(
+      made,
+      `note_${action}`,
+      { inputSchema: note, authorize: { kind: 'note', action, resource: ({ id }) => ({ id, attr: {} }) } },
+      (_args, ctx) => ran(`note_${action}`, ctx.tenant.id),
+    );
   }
-  gate.tool(made, 'foreign', { inputSchema: z.object({ tenant: z.string() }), authorize: { kind: 'note', action: 'stamp', resource: ({ tenant }) => ({ id: 'x', attr: { tenant } }) } }, (_args, ctx) => ran('foreign', ctx.tenant.id));
-  gate.tool(made, 'late', { inputSchema: z.object({ action: z.string() }), authorize: { kind: 'note', action: 'stamp' } }, async ({ action }, ctx) => {
-    await ctx.authorize(action, { kind: 'note', id: 'x', attr: { public: true } });
-    return ran('late', ctx.tenant.id);
-  });
+  gate.tool(
+    made,
+    'foreign',
+    {
+      inputSchema: z.object({ tenant: z.string() }),
+      authorize: { kind: 'note', action: 'stamp', resource: ({ tenant }) => ({ id: 'x', attr: { tenant } }) },
+    },
+    (_args, ctx) => ran('foreign', ctx.tenant.id),
+  );
+  gate.tool(
+    made,
+    'late',
+    { inputSchema: z.object({ action: z.string() }), authorize: { kind: 'note', action: 'stamp' } },
+    async ({ action }, ctx) => {
+      await ctx.authorize(action, { kind: 'note', id: 'x', attr: { public: true } });
+      return ran('late', ctx.tenant.id);
+    },
+  );
   gate.tool(made, 'filtered', { authorize: { kind: 'note', action: 'stamp' } }, async (_args, ctx) =>
     (await ctx.filter('read', Object.keys(notes), (id) => ({ kind: 'note', id, attr: notes[id]! }))).join(),
   );
-  gate.tool(made, 'rounds', { inputSchema: note, authorize: { kind: 'note', action: 'pay', resource: ({ id }) => ({ id, attr: {} }) } }, (_args, ctx) => ran('rounds', ctx.tenant.id));
-  made.registerTool('plain', { inputSchema: z.object({ id: z.string().optional() }) }, () => ({ content: [{ type: 'text', text: ran('plain', '?') }] }));
+  gate.tool(
+    made,
+    'rounds',
+    { inputSchema: note, authorize: { kind: 'note', action: 'pay', resource: ({ id }) => ({ id, attr: {} }) } },
+    (_args, ctx) => ran('rounds', ctx.tenant.id),
+  );
+  made.registerTool('plain', { inputSchema: z.object({ id: z.string().optional() }) }, () => ({
+    content: [{ type: 'text', text: ran('plain', '?') }],
+  }));
   made.registerTool(
     'declared',
-    { inputSchema: note.meta({ 'x-authzen-mapping': { evaluation: { action: { name: 'read' }, resource: { type: 'note', id: '$params.arguments.id', properties: { public: '$params.arguments.id == "open"' } }, context: { agent: '$token.?client_id' } } } }) },
+    {
+      inputSchema: note.meta({
+        'x-authzen-mapping': {
+          evaluation: {
+            action: { name: 'read' },
+            resource: {
+              type: 'note',
+              id: '$params.arguments.id',
+              properties: { public: '$params.arguments.id == "open"' },
+            },
+            context: { agent: '$token.?client_id' },
+          },
+        },
+      }),
+    },
     () => ({ content: [{ type: 'text', text: ran('declared', '?') }] }),
   );
   made.registerTool(
@@ -64,8 +136,20 @@ function server(gate: Gate<Map<string, string>> = harness.gate): McpServer {
             subject: { type: 'identity', id: '$token.sub' },
             action: { name: 'read' },
             evaluations: [
-              { resource: { type: 'note', id: '$params.arguments.from', properties: { public: '$params.arguments.from == "open"' } } },
-              { resource: { type: 'note', id: '$params.arguments.to', properties: { public: '$params.arguments.to == "open"' } } },
+              {
+                resource: {
+                  type: 'note',
+                  id: '$params.arguments.from',
+                  properties: { public: '$params.arguments.from == "open"' },
+                },
+              },
+              {
+                resource: {
+                  type: 'note',
+                  id: '$params.arguments.to',
+                  properties: { public: '$params.arguments.to == "open"' },
+                },
+              },
             ],
           },
         },
@@ -73,7 +157,11 @@ function server(gate: Gate<Map<string, string>> = harness.gate): McpServer {
     },
     () => ({ content: [{ type: 'text', text: ran('boxcar', '?') }] }),
   );
-  made.registerTool('malformed', { inputSchema: z.object({}).meta({ 'x-authzen-mapping': { evaluation: {}, evaluations: {} } }) }, () => ({ content: [{ type: 'text', text: ran('malformed', '?') }] }));
+  made.registerTool(
+    'malformed',
+    { inputSchema: z.object({}).meta({ 'x-authzen-mapping': { evaluation: {}, evaluations: {} } }) },
+    () => ({ content: [{ type: 'text', text: ran('malformed', '?') }] }),
+  );
   made.registerResource('public', 'note://public/1', {}, () => ({ contents: [{ uri: 'note://public/1', text: 'p' }] }));
   made.registerResource('secret', 'note://secret/1', {}, () => ({ contents: [{ uri: 'note://secret/1', text: 's' }] }));
   made.registerPrompt('hello', {}, () => ({ messages: [] }));
@@ -81,7 +169,12 @@ function server(gate: Gate<Map<string, string>> = harness.gate): McpServer {
   return made;
 }
 
-const calls = (name: string, args: object = {}, id = 1): object => ({ jsonrpc: '2.0', id, method: 'tools/call', params: { name, arguments: args } });
+const calls = (name: string, args: object = {}, id = 1): object => ({
+  jsonrpc: '2.0',
+  id,
+  method: 'tools/call',
+  params: { name, arguments: args },
+});
 
 describe.each(['auto', 'legacy'] as const)('over HTTP, protocol mode %s', (mode) => {
   let endpoint: McpEndpoint;
@@ -100,7 +193,13 @@ describe.each(['auto', 'legacy'] as const)('over HTTP, protocol mode %s', (mode)
 
   it('answers denied, hidden and nonexistent tools alike, and runs none', async () => {
     const alice = await connect(endpoint, await harness.token('alice'), { mode });
-    const answers = [await callText(alice, 'restricted'), await callText(alice, 'note_write', { id: 'n' }), await callText(alice, 'note_write', {}), await callText(alice, 'note_write', { id: 7 }), await callText(alice, 'nosuch')];
+    const answers = [
+      await callText(alice, 'restricted'),
+      await callText(alice, 'note_write', { id: 'n' }),
+      await callText(alice, 'note_write', {}),
+      await callText(alice, 'note_write', { id: 7 }),
+      await callText(alice, 'nosuch'),
+    ];
     expect(new Set(answers)).toEqual(new Set(['-32001 denied']));
     expect(runs).toEqual([]);
   });
@@ -122,16 +221,37 @@ describe.each(['auto', 'legacy'] as const)('over HTTP, protocol mode %s', (mode)
         ...(await client.listPrompts()).prompts.map(({ name }) => name),
       ];
     };
-    const member = ['open', 'note_read', 'note_pay', 'note_stamp', 'note_odd', 'note_broken', 'foreign', 'late', 'filtered', 'rounds', 'plain', 'declared', 'boxcar', 'note://public/1', 'hello'];
+    const member = [
+      'open',
+      'note_read',
+      'note_pay',
+      'note_stamp',
+      'note_odd',
+      'note_broken',
+      'foreign',
+      'late',
+      'filtered',
+      'rounds',
+      'plain',
+      'declared',
+      'boxcar',
+      'note://public/1',
+      'hello',
+    ];
     expect((await names('alice')).sort()).toEqual([...member].sort());
-    expect((await names('adam')).sort()).toEqual([...member, 'restricted', 'note_write', 'note_scoped', 'note://secret/1', 'hidden'].sort());
+    expect((await names('adam')).sort()).toEqual(
+      [...member, 'restricted', 'note_write', 'note_scoped', 'note://secret/1', 'hidden'].sort(),
+    );
   });
 
   it('publishes the mapping of a tool that was authorized in code, where it can be said', async () => {
     const adam = await connect(endpoint, await harness.token('adam'), { mode });
     const { tools } = await adam.listTools();
-    const mappingOf = (name: string): unknown => tools.find((tool) => tool.name === name)?.inputSchema['x-authzen-mapping'];
-    expect(mappingOf('note_write')).toMatchObject({ evaluation: { action: { name: 'write' }, resource: { type: 'note', id: '$params.arguments.id' } } });
+    const mappingOf = (name: string): unknown =>
+      tools.find((tool) => tool.name === name)?.inputSchema['x-authzen-mapping'];
+    expect(mappingOf('note_write')).toMatchObject({
+      evaluation: { action: { name: 'write' }, resource: { type: 'note', id: '$params.arguments.id' } },
+    });
     expect(mappingOf('note_read')).toBeUndefined();
   });
 
@@ -158,7 +278,9 @@ describe.each(['auto', 'legacy'] as const)('over HTTP, protocol mode %s', (mode)
     const alice = await connect(endpoint, await harness.token('alice'), { mode });
     expect(await callText(alice, 'foreign', { tenant: 'globex' })).toBe('-32001 denied');
     expect(await callText(alice, 'foreign', { tenant: 'acme' })).toBe('foreign ran');
-    expect(harness.audit.entries.filter((entry) => entry.type === 'decision' && entry.crossTenant === true)).toMatchObject([{ tenant: 'acme', code: 'cross_tenant', decisions: [] }]);
+    expect(
+      harness.audit.entries.filter((entry) => entry.type === 'decision' && entry.crossTenant === true),
+    ).toMatchObject([{ tenant: 'acme', code: 'cross_tenant', decisions: [] }]);
   });
 
   it('carries out obligations, and denies under one that it cannot carry out', async () => {
@@ -181,8 +303,14 @@ describe.each(['auto', 'legacy'] as const)('over HTTP, protocol mode %s', (mode)
 
   it('enforces the tenant’s list of tools on list and call, where absent and empty differ', async () => {
     const { store } = harness.tenants;
-    for (const [allowedTools, listed, answer] of [[['plain'], ['plain'], '-32001 denied'], [[], [], '-32001 denied'], [undefined, 13, 'open ran']] as const) {
-      await store.updateTenant(tenantId('acme'), { settings: { allowedTools: allowedTools === undefined ? undefined : [...allowedTools] } });
+    for (const [allowedTools, listed, answer] of [
+      [['plain'], ['plain'], '-32001 denied'],
+      [[], [], '-32001 denied'],
+      [undefined, 13, 'open ran'],
+    ] as const) {
+      await store.updateTenant(tenantId('acme'), {
+        settings: { allowedTools: allowedTools === undefined ? undefined : [...allowedTools] },
+      });
       const alice = await connect(endpoint, await harness.token('alice'), { mode });
       const { tools } = await alice.listTools();
       if (typeof listed === 'number') expect(tools.length).toBe(listed);
@@ -196,7 +324,9 @@ describe.each(['auto', 'legacy'] as const)('over HTTP, protocol mode %s', (mode)
     (harness.audit.entries as unknown[]).length = 0;
     await callText(alice, 'open');
     await callText(alice, 'restricted');
-    expect(harness.audit.entries.map((entry) => [entry.type, 'effect' in entry ? entry.effect : entry.outcome, entry.name])).toEqual([
+    expect(
+      harness.audit.entries.map((entry) => [entry.type, 'effect' in entry ? entry.effect : entry.outcome, entry.name]),
+    ).toEqual([
       ['decision', 'allow', 'open'],
       ['outcome', 'ok', 'open'],
       ['decision', 'deny', 'restricted'],
@@ -216,18 +346,27 @@ describe('scope', () => {
     const call = calls('note_scoped', { id: 'n' });
     const lacking = await post(endpoint, await harness.token('adam', { scope: 'notes:read' }), call);
     expect(lacking.status).toBe(403);
-    expect(lacking.headers.get('www-authenticate')).toMatch(/error="insufficient_scope", scope="notes:write notes:read".*resource_metadata="/);
+    expect(lacking.headers.get('www-authenticate')).toMatch(
+      /error="insufficient_scope", scope="notes:write notes:read".*resource_metadata="/,
+    );
     const denied = await post(endpoint, await harness.token('alice', { scope: '' }), call);
     expect([denied.status, denied.headers.get('www-authenticate')]).toEqual([200, null]);
     expect((await messagesOf(denied))[0]?.error?.code).toBe(-32001);
-    expect((await messagesOf(await post(endpoint, await harness.token('adam', { scope: 'notes:read notes:write' }), call)))[0]?.result).toBeDefined();
+    expect(
+      (
+        await messagesOf(await post(endpoint, await harness.token('adam', { scope: 'notes:read notes:write' }), call))
+      )[0]?.result,
+    ).toBeDefined();
     expect(runs).toEqual(['note_scoped@acme']);
   });
 
   it('counts what a scope includes', async () => {
     const gate = harness.gateWith({ scopeImplies: { 'notes:admin': ['notes:write'], 'notes:write': ['notes:read'] } });
     const endpoint = gate.serve(() => server(gate));
-    expect((await post(endpoint, await harness.token('adam', { scope: 'notes:admin' }), calls('note_scoped', { id: 'n' }))).status).toBe(200);
+    expect(
+      (await post(endpoint, await harness.token('adam', { scope: 'notes:admin' }), calls('note_scoped', { id: 'n' })))
+        .status,
+    ).toBe(200);
   });
 });
 
@@ -235,18 +374,28 @@ describe('human approval', () => {
   it('runs the call when the person says yes, and not when they say no or cannot be asked', async () => {
     const endpoint = harness.serve(() => server());
     const token = await harness.token('alice');
-    expect(await callText(await connect(endpoint, token, { approve: true }), 'note_pay', { id: 'a' })).toBe('note_pay ran');
-    expect(await callText(await connect(endpoint, token, { approve: false }), 'note_pay', { id: 'a' })).toMatch(/^-32001 a person/);
+    expect(await callText(await connect(endpoint, token, { approve: true }), 'note_pay', { id: 'a' })).toBe(
+      'note_pay ran',
+    );
+    expect(await callText(await connect(endpoint, token, { approve: false }), 'note_pay', { id: 'a' })).toMatch(
+      /^-32001 a person/,
+    );
     expect(await callText(await connect(endpoint, token), 'note_pay', { id: 'a' })).toMatch(/^-32001 a person/);
-    expect(await callText(await connect(endpoint, token, { mode: 'legacy', approve: true }), 'note_pay', { id: 'a' })).toMatch(/^-32001 a person/);
+    expect(
+      await callText(await connect(endpoint, token, { mode: 'legacy', approve: true }), 'note_pay', { id: 'a' }),
+    ).toMatch(/^-32001 a person/);
     expect(runs).toEqual(['note_pay@acme']);
   });
 
   it('asks over a session of the 2025 era, too', async () => {
     const endpoint = harness.serve(() => server(), { legacy: 'sessions' });
     const token = await harness.token('alice');
-    expect(await callText(await connect(endpoint, token, { mode: 'legacy', approve: true }), 'note_pay', { id: 'a' })).toBe('note_pay ran');
-    expect(await callText(await connect(endpoint, token, { mode: 'legacy', approve: false }), 'note_pay', { id: 'a' })).toMatch(/^-32001 a person/);
+    expect(
+      await callText(await connect(endpoint, token, { mode: 'legacy', approve: true }), 'note_pay', { id: 'a' }),
+    ).toBe('note_pay ran');
+    expect(
+      await callText(await connect(endpoint, token, { mode: 'legacy', approve: false }), 'note_pay', { id: 'a' }),
+    ).toMatch(/^-32001 a person/);
     await endpoint.close();
   });
 
@@ -263,13 +412,21 @@ describe('human approval', () => {
 
   it('is bound to one principal, tool and arguments, is used once, and cannot be forged', async () => {
     const endpoint = harness.serve(() => server());
-    const [alice, adam, gina] = await Promise.all((['alice', 'adam', 'gina'] as const).map((user) => harness.token(user)));
+    const [alice, adam, gina] = await Promise.all(
+      (['alice', 'adam', 'gina'] as const).map((user) => harness.token(user)),
+    );
     const ask = async (): Promise<string> => {
       const [message] = await messagesOf(await post(endpoint, alice!, ...modern('note_pay', { id: 'a' })));
       expect(message?.result?.['resultType']).toBe('input_required');
       return String(message?.result?.['requestState']);
     };
-    const answer = async (token: string, name: string, args: object, requestState: string, more: object = yes): Promise<unknown> => {
+    const answer = async (
+      token: string,
+      name: string,
+      args: object,
+      requestState: string,
+      more: object = yes,
+    ): Promise<unknown> => {
       const [message] = await messagesOf(await post(endpoint, token, ...modern(name, args, { ...more, requestState })));
       return message?.error?.code ?? 'ran';
     };
@@ -281,7 +438,11 @@ describe('human approval', () => {
     expect(await answer(alice!, 'note_pay', { id: 'a' }, `${state.slice(0, -4)}AAAA`)).toBe(-32001);
     expect(await answer(alice!, 'note_pay', { id: 'a' }, 'nonsense')).toBe(-32001);
     expect(await answer(alice!, 'note_pay', { id: 'a' }, await ask(), { inputResponses: {} })).toBe(-32001);
-    expect(await answer(alice!, 'note_pay', { id: 'a' }, await ask(), { inputResponses: { portcullis_approval: { action: 'decline' } } })).toBe(-32001);
+    expect(
+      await answer(alice!, 'note_pay', { id: 'a' }, await ask(), {
+        inputResponses: { portcullis_approval: { action: 'decline' } },
+      }),
+    ).toBe(-32001);
     expect(runs).toEqual([]);
     expect(await answer(alice!, 'note_pay', { id: 'a' }, state)).toBe('ran');
     expect(await answer(alice!, 'note_pay', { id: 'a' }, state)).toBe(-32001);
@@ -295,7 +456,13 @@ describe('human approval', () => {
     const token = await harness.token('alice');
     const [asked] = await messagesOf(await post(endpoint, token, ...modern('note_pay', { id: 'a' })));
     now += 61_000;
-    const [message] = await messagesOf(await post(endpoint, token, ...modern('note_pay', { id: 'a' }, { ...yes, requestState: asked?.result?.['requestState'] })));
+    const [message] = await messagesOf(
+      await post(
+        endpoint,
+        token,
+        ...modern('note_pay', { id: 'a' }, { ...yes, requestState: asked?.result?.['requestState'] }),
+      ),
+    );
     expect(message?.error?.code).toBe(-32001);
   });
 
@@ -303,16 +470,39 @@ describe('human approval', () => {
     const gate = harness.gate;
     const endpoint = harness.serve(() => {
       const made = new McpServer({ name: 'n', version: '1' });
-      gate.tool(made, 'note_pay', { inputSchema: note, authorize: { kind: 'note', action: 'pay', resource: ({ id }) => ({ id, attr: {} }) } }, () => inputRequired({ requestState: 'mine' }));
+      gate.tool(
+        made,
+        'note_pay',
+        { inputSchema: note, authorize: { kind: 'note', action: 'pay', resource: ({ id }) => ({ id, attr: {} }) } },
+        () => inputRequired({ requestState: 'mine' }),
+      );
       return made;
     });
     const token = await harness.token('alice');
     const [asked] = await messagesOf(await post(endpoint, token, ...modern('note_pay', { id: 'a' })));
-    const [second] = await messagesOf(await post(endpoint, token, ...modern('note_pay', { id: 'a' }, { ...yes, requestState: asked?.result?.['requestState'] })));
+    const [second] = await messagesOf(
+      await post(
+        endpoint,
+        token,
+        ...modern('note_pay', { id: 'a' }, { ...yes, requestState: asked?.result?.['requestState'] }),
+      ),
+    );
     expect(second?.result?.['resultType']).toBe('input_required');
-    const [third] = await messagesOf(await post(endpoint, token, ...modern('note_pay', { id: 'a' }, { requestState: second?.result?.['requestState'] })));
+    const [third] = await messagesOf(
+      await post(
+        endpoint,
+        token,
+        ...modern('note_pay', { id: 'a' }, { requestState: second?.result?.['requestState'] }),
+      ),
+    );
     expect(third?.result?.['resultType']).toBe('input_required');
-    const [other] = await messagesOf(await post(endpoint, token, ...modern('note_pay', { id: 'b' }, { requestState: second?.result?.['requestState'] })));
+    const [other] = await messagesOf(
+      await post(
+        endpoint,
+        token,
+        ...modern('note_pay', { id: 'b' }, { requestState: second?.result?.['requestState'] }),
+      ),
+    );
     expect(other?.error?.code).toBe(-32001);
   });
 });
@@ -320,13 +510,24 @@ describe('human approval', () => {
 describe('sessions of the 2025 era', () => {
   it('belong to the identity and the tenant that opened them', async () => {
     const endpoint = harness.serve(() => server(), { legacy: 'sessions' });
-    const initialize = { jsonrpc: '2.0', id: 0, method: 'initialize', params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 't', version: '1' } } };
-    const [alice, adam, gina] = await Promise.all((['alice', 'adam', 'gina'] as const).map((user) => harness.token(user)));
+    const initialize = {
+      jsonrpc: '2.0',
+      id: 0,
+      method: 'initialize',
+      params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 't', version: '1' } },
+    };
+    const [alice, adam, gina] = await Promise.all(
+      (['alice', 'adam', 'gina'] as const).map((user) => harness.token(user)),
+    );
     const opened = await post(endpoint, alice!, initialize);
     const session = { 'mcp-session-id': opened.headers.get('mcp-session-id') ?? '' };
     await opened.text();
     expect(session['mcp-session-id']).not.toBe('');
-    const statusOf = async (token: string, headers: Record<string, string>, body: object = calls('open')): Promise<number> => {
+    const statusOf = async (
+      token: string,
+      headers: Record<string, string>,
+      body: object = calls('open'),
+    ): Promise<number> => {
       const response = await post(endpoint, token, body, headers);
       await response.text();
       return response.status;
@@ -338,7 +539,11 @@ describe('sessions of the 2025 era', () => {
     expect(await statusOf(alice!, { 'mcp-session-id': 'made-up' })).toBe(404);
     expect(await statusOf(alice!, {})).toBe(404);
     expect(runs).toEqual(['open@acme']);
-    expect(harness.audit.entries.filter((entry) => entry.type === 'refusal').every((entry) => entry.code === 'session_unknown')).toBe(true);
+    expect(
+      harness.audit.entries
+        .filter((entry) => entry.type === 'refusal')
+        .every((entry) => entry.code === 'session_unknown'),
+    ).toBe(true);
     await endpoint.close();
   });
 
@@ -355,9 +560,16 @@ describe('sessions of the 2025 era', () => {
   it('carry a step-up challenge as well', async () => {
     const endpoint = harness.serve(() => server(), { legacy: 'sessions' });
     const token = await harness.token('adam', { scope: '' });
-    const opened = await post(endpoint, token, { jsonrpc: '2.0', id: 0, method: 'initialize', params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 't', version: '1' } } });
+    const opened = await post(endpoint, token, {
+      jsonrpc: '2.0',
+      id: 0,
+      method: 'initialize',
+      params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 't', version: '1' } },
+    });
     await opened.text();
-    const response = await post(endpoint, token, calls('note_scoped', { id: 'n' }), { 'mcp-session-id': opened.headers.get('mcp-session-id') ?? '' });
+    const response = await post(endpoint, token, calls('note_scoped', { id: 'n' }), {
+      'mcp-session-id': opened.headers.get('mcp-session-id') ?? '',
+    });
     expect(response.status).toBe(403);
     await endpoint.close();
   });
@@ -377,7 +589,9 @@ describe('stdio', () => {
   });
 
   it('verifies a token from the environment like any other', async () => {
-    await expect(over({ token: await harness.token('alice', { aud: 'other' }) })).rejects.toMatchObject({ code: -32000 });
+    await expect(over({ token: await harness.token('alice', { aud: 'other' }) })).rejects.toMatchObject({
+      code: -32000,
+    });
     const client = await over({ token: await harness.token('alice') });
     expect(await callText(client, 'open')).toBe('open ran');
     expect(await callText(client, 'restricted')).toBe('-32001 denied');
@@ -394,33 +608,86 @@ describe('stdio', () => {
 
 describe('a gate that cannot do its work', () => {
   it('runs nothing when the decision cannot be recorded, or runs it if the operator chose that', async () => {
-    const audit = { record: () => Promise.reject(new PortcullisError('audit_unavailable')), flush: () => Promise.resolve(), close: () => Promise.resolve() };
+    const audit = {
+      record: () => Promise.reject(new PortcullisError('audit_unavailable')),
+      flush: () => Promise.resolve(),
+      close: () => Promise.resolve(),
+    };
     const errors: string[] = [];
-    for (const [auditFailure, code] of [['deny', -32603], ['allow', undefined]] as const) {
+    for (const [auditFailure, code] of [
+      ['deny', -32603],
+      ['allow', undefined],
+    ] as const) {
       const gate = harness.gateWith({ audit, auditFailure, onError: (error) => errors.push(error.message) });
-      const [message] = await messagesOf(await post(gate.serve(() => server(gate)), await harness.token('alice'), calls('open')));
+      const [message] = await messagesOf(
+        await post(
+          gate.serve(() => server(gate)),
+          await harness.token('alice'),
+          calls('open'),
+        ),
+      );
       expect(message?.error?.code).toBe(code);
     }
     expect(runs).toEqual(['open@acme']);
     expect(errors.length).toBeGreaterThan(0);
   });
 
-  it.each(['tools/call', 'tools/list', 'initialize', 'resources/read'])('denies %s when the PDP cannot be asked, as what it is', async (method) => {
-    const down = { ...harness.pdp, engine: 'down', check: () => Promise.reject(new PortcullisError('pdp_unavailable')), plan: () => Promise.reject(new PortcullisError('pdp_unavailable')) };
-    const gate = harness.gateWith({ pdp: down });
-    const [message] = await messagesOf(await post(gate.serve(() => server(gate)), await harness.token('alice'), { jsonrpc: '2.0', id: 1, method, params: { name: 'open', uri: 'note://public/1', protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 't', version: '1' } } }));
-    expect(message?.error).toMatchObject({ code: -32603, data: { code: 'pdp_unavailable' } });
-    expect(runs).toEqual([]);
-  });
+  it.each(['tools/call', 'tools/list', 'initialize', 'resources/read'])(
+    'denies %s when the PDP cannot be asked, as what it is',
+    async (method) => {
+      const down = {
+        ...harness.pdp,
+        engine: 'down',
+        check: () => Promise.reject(new PortcullisError('pdp_unavailable')),
+        plan: () => Promise.reject(new PortcullisError('pdp_unavailable')),
+      };
+      const gate = harness.gateWith({ pdp: down });
+      const [message] = await messagesOf(
+        await post(
+          gate.serve(() => server(gate)),
+          await harness.token('alice'),
+          {
+            jsonrpc: '2.0',
+            id: 1,
+            method,
+            params: {
+              name: 'open',
+              uri: 'note://public/1',
+              protocolVersion: '2025-11-25',
+              capabilities: {},
+              clientInfo: { name: 't', version: '1' },
+            },
+          },
+        ),
+      );
+      expect(message?.error).toMatchObject({ code: -32603, data: { code: 'pdp_unavailable' } });
+      expect(runs).toEqual([]);
+    },
+  );
 
   it.each([
     ['throws something odd', () => Promise.reject(new TypeError('bug'))],
     ['answers nothing', () => Promise.resolve([])],
     ['answers too little', () => Promise.resolve([[]])],
-    ['answers too much', () => Promise.resolve([[{ effect: 'allow', obligations: [] }, { effect: 'allow', obligations: [] }]])],
+    [
+      'answers too much',
+      () =>
+        Promise.resolve([
+          [
+            { effect: 'allow', obligations: [] },
+            { effect: 'allow', obligations: [] },
+          ],
+        ]),
+    ],
   ])('denies when the PDP %s', async (_name, check) => {
     const gate = harness.gateWith({ pdp: { ...harness.pdp, engine: 'odd', check: check as never } });
-    const [message] = await messagesOf(await post(gate.serve(() => server(gate)), await harness.token('alice'), calls('open')));
+    const [message] = await messagesOf(
+      await post(
+        gate.serve(() => server(gate)),
+        await harness.token('alice'),
+        calls('open'),
+      ),
+    );
     expect(message?.error?.code).toBe(-32603);
     expect(runs).toEqual([]);
   });
@@ -438,7 +705,16 @@ describe('a gate that cannot do its work', () => {
 });
 
 describe('methods', () => {
-  it.each(['sampling/createMessage', 'elicitation/create', 'roots/list', 'tools/delete', 'constructor', '__proto__', 'tools/call ', 'TOOLS/CALL'])('denies %j, which has no rule', async (method) => {
+  it.each([
+    'sampling/createMessage',
+    'elicitation/create',
+    'roots/list',
+    'tools/delete',
+    'constructor',
+    '__proto__',
+    'tools/call ',
+    'TOOLS/CALL',
+  ])('denies %j, which has no rule', async (method) => {
     const endpoint = harness.serve(() => server());
     const response = await post(endpoint, await harness.token('adam'), { jsonrpc: '2.0', id: 1, method, params: {} });
     expect((await messagesOf(response))[0]?.error).toMatchObject({ code: -32001, data: { code: 'denied' } });
@@ -448,14 +724,22 @@ describe('methods', () => {
     const endpoint = harness.serve(() => server());
     const token = await harness.token('alice');
     (harness.audit.entries as unknown[]).length = 0;
-    expect((await messagesOf(await post(endpoint, token, { jsonrpc: '2.0', id: 1, method: 'ping' })))[0]?.result).toEqual({});
+    expect(
+      (await messagesOf(await post(endpoint, token, { jsonrpc: '2.0', id: 1, method: 'ping' })))[0]?.result,
+    ).toEqual({});
     expect((await post(endpoint, token, { jsonrpc: '2.0', method: 'notifications/initialized' })).status).toBe(202);
     expect(harness.audit.entries).toEqual([]);
   });
 
   it('decides on each request of a batch by itself', async () => {
     const endpoint = harness.serve(() => server());
-    const answers = await messagesOf(await post(endpoint, await harness.token('alice'), [calls('open', {}, 1), calls('restricted', {}, 2), { jsonrpc: '2.0', id: 3, method: 'tools/list' }]));
+    const answers = await messagesOf(
+      await post(endpoint, await harness.token('alice'), [
+        calls('open', {}, 1),
+        calls('restricted', {}, 2),
+        { jsonrpc: '2.0', id: 3, method: 'tools/list' },
+      ]),
+    );
     const byId = new Map(answers.map((answer) => [answer.id, answer]));
     expect(byId.get(1)?.result).toBeDefined();
     expect(byId.get(2)?.error?.code).toBe(-32001);
@@ -465,7 +749,10 @@ describe('methods', () => {
 
   it('refuses a batch in which two requests share an id', async () => {
     const endpoint = harness.serve(() => server());
-    const response = await post(endpoint, await harness.token('alice'), [calls('open', {}, 1), { jsonrpc: '2.0', id: 1, method: 'tools/list' }]);
+    const response = await post(endpoint, await harness.token('alice'), [
+      calls('open', {}, 1),
+      { jsonrpc: '2.0', id: 1, method: 'tools/list' },
+    ]);
     expect(response.status).toBe(400);
     expect(runs).toEqual([]);
   });
@@ -488,7 +775,10 @@ describe('methods', () => {
 
   it('answers a denial as a tool result where that was chosen', async () => {
     const gate = harness.gateWith({ denials: 'tool_result' });
-    const alice = await connect(gate.serve(() => server(gate)), await harness.token('alice'));
+    const alice = await connect(
+      gate.serve(() => server(gate)),
+      await harness.token('alice'),
+    );
     expect(await callText(alice, 'restricted')).toBe('tool error: denied');
   });
 });
@@ -500,7 +790,22 @@ describe('a low-level server', () => {
       const made = new Server({ name: 'low', version: '1' }, { capabilities: { tools: {} } });
       made.setRequestHandler('tools/list', () => ({
         tools: [
-          { name: 'declared', inputSchema: { type: 'object', 'x-authzen-mapping': { evaluation: { action: { name: 'read' }, resource: { type: 'note', id: '$params.arguments.id', properties: { public: '$params.arguments.id == "open"' } } } } } },
+          {
+            name: 'declared',
+            inputSchema: {
+              type: 'object',
+              'x-authzen-mapping': {
+                evaluation: {
+                  action: { name: 'read' },
+                  resource: {
+                    type: 'note',
+                    id: '$params.arguments.id',
+                    properties: { public: '$params.arguments.id == "open"' },
+                  },
+                },
+              },
+            },
+          },
           { name: 'restricted', inputSchema: { type: 'object' } },
         ],
       }));
@@ -531,8 +836,17 @@ describe('open streams', () => {
         endpoint,
         await harness.token(user),
         {
-          jsonrpc: '2.0', id: 1, method: 'subscriptions/listen',
-          params: { notifications: { toolsListChanged: true, resourceSubscriptions: ['note://public/1'] }, _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientInfo': { name: 't', version: '1' }, 'io.modelcontextprotocol/clientCapabilities': {} } },
+          jsonrpc: '2.0',
+          id: 1,
+          method: 'subscriptions/listen',
+          params: {
+            notifications: { toolsListChanged: true, resourceSubscriptions: ['note://public/1'] },
+            _meta: {
+              'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+              'io.modelcontextprotocol/clientInfo': { name: 't', version: '1' },
+              'io.modelcontextprotocol/clientCapabilities': {},
+            },
+          },
         },
         { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'subscriptions/listen' },
       );
@@ -541,8 +855,11 @@ describe('open streams', () => {
     };
     const acme = await listen('adam');
     const globex = await listen('gina');
-    const until = async (stream: ReadableStreamDefaultReader<Uint8Array>, text: string | undefined): Promise<string> => {
-      for (let seen = ''; ; ) {
+    const until = async (
+      stream: ReadableStreamDefaultReader<Uint8Array>,
+      text: string | undefined,
+    ): Promise<string> => {
+      for (let seen = ''; ;) {
         const { done, value } = await stream.read();
         seen += new TextDecoder().decode(value);
         if (done || (text !== undefined && seen.includes(text))) return seen;
@@ -564,7 +881,19 @@ describe('open streams', () => {
     const response = await post(
       endpoint,
       await harness.token('alice'),
-      { jsonrpc: '2.0', id: 1, method: 'subscriptions/listen', params: { notifications: { resourceSubscriptions: ['note://public/1', 'note://secret/1'] }, _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientInfo': { name: 't', version: '1' }, 'io.modelcontextprotocol/clientCapabilities': {} } } },
+      {
+        jsonrpc: '2.0',
+        id: 1,
+        method: 'subscriptions/listen',
+        params: {
+          notifications: { resourceSubscriptions: ['note://public/1', 'note://secret/1'] },
+          _meta: {
+            'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+            'io.modelcontextprotocol/clientInfo': { name: 't', version: '1' },
+            'io.modelcontextprotocol/clientCapabilities': {},
+          },
+        },
+      },
       { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'subscriptions/listen' },
     );
     expect((await messagesOf(response))[0]?.error?.code).toBe(-32001);

@@ -28,17 +28,44 @@ const rule = (actions: readonly string[], roles: readonly string[], more = ''): 
 /** Policies for the harness’s tools and for the MCP methods. */
 export const policies: Readonly<Record<string, string>> = {
   'mcp_server.yaml': policy('mcp_server', rule(['*'], ['member', 'admin'])),
-  'tool.yaml': policy('tool', rule(['tools/call'], ['admin']) + rule(['tools/call'], ['member'], '      condition: { match: { expr: "R.id in [\\"open\\", \\"plain\\"]" } }\n')),
-  'resource.yaml': policy('resource', rule(['resources/read', 'resources/subscribe'], ['member'], '      condition: { match: { expr: "R.id.startsWith(\\"note://public/\\")" } }\n') + rule(['*'], ['admin'])),
-  'prompt.yaml': policy('prompt', rule(['*'], ['admin']) + rule(['prompts/get'], ['member'], '      condition: { match: { expr: "R.id == \\"hello\\"" } }\n')),
+  'tool.yaml': policy(
+    'tool',
+    rule(['tools/call'], ['admin']) +
+      rule(['tools/call'], ['member'], '      condition: { match: { expr: "R.id in [\\"open\\", \\"plain\\"]" } }\n'),
+  ),
+  'resource.yaml': policy(
+    'resource',
+    rule(
+      ['resources/read', 'resources/subscribe'],
+      ['member'],
+      '      condition: { match: { expr: "R.id.startsWith(\\"note://public/\\")" } }\n',
+    ) + rule(['*'], ['admin']),
+  ),
+  'prompt.yaml': policy(
+    'prompt',
+    rule(['*'], ['admin']) +
+      rule(['prompts/get'], ['member'], '      condition: { match: { expr: "R.id == \\"hello\\"" } }\n'),
+  ),
   'note.yaml': policy(
     'note',
     rule(['read'], ['member', 'admin'], '      condition: { match: { expr: "R.attr.public == true" } }\n') +
       rule(['read'], ['admin']) +
       rule(['write'], ['admin']) +
-      rule(['pay'], ['member', 'admin'], '      output: { when: { ruleActivated: \'{"obligation": "human_approval", "message": "Pay?"}\' } }\n') +
-      rule(['stamp'], ['member', 'admin'], '      output: { when: { ruleActivated: \'{"obligation": "stamp", "text": "seen"}\' } }\n') +
-      rule(['odd'], ['member', 'admin'], '      output: { when: { ruleActivated: \'{"obligation": "unheard_of"}\' } }\n') +
+      rule(
+        ['pay'],
+        ['member', 'admin'],
+        '      output: { when: { ruleActivated: \'{"obligation": "human_approval", "message": "Pay?"}\' } }\n',
+      ) +
+      rule(
+        ['stamp'],
+        ['member', 'admin'],
+        '      output: { when: { ruleActivated: \'{"obligation": "stamp", "text": "seen"}\' } }\n',
+      ) +
+      rule(
+        ['odd'],
+        ['member', 'admin'],
+        '      output: { when: { ruleActivated: \'{"obligation": "unheard_of"}\' } }\n',
+      ) +
       rule(['broken'], ['member', 'admin'], '      output: { when: { ruleActivated: \'{"obligation": 7}\' } }\n'),
   ),
 };
@@ -67,14 +94,26 @@ export async function startHarness(extra: Readonly<Record<string, string>> = {})
   const [issuer, pdp] = await Promise.all([startIssuer('oidc'), cerbosSidecar({ policies: folder, pollMs: 0 })]);
   const tenants = registry({ store: memoryStore() });
   for (const id of ['acme', 'globex']) {
-    await tenants.store.createTenant({ id: tenantId(id), name: id, plan: 'pro', settings: { identityProviders: [{ provider: 'oidc' }] } });
+    await tenants.store.createTenant({
+      id: tenantId(id),
+      name: id,
+      plan: 'pro',
+      settings: { identityProviders: [{ provider: 'oidc' }] },
+    });
   }
   await tenants.store.putMember(tenantId('acme'), 'oidc#alice', ['member']);
   await tenants.store.putMember(tenantId('acme'), 'oidc#adam', ['admin']);
   await tenants.store.putMember(tenantId('globex'), 'oidc#gina', ['admin']);
   const audit = memoryAudit();
   const stores = new Map<string, Map<string, string>>();
-  const identity = verifier([oidc({ name: 'oidc', issuer: issuer.issuer, audience: fixtures.audience, keys: staticKeys({ keys: issuer.keys.map(({ publicJwk }) => publicJwk) }) })]);
+  const identity = verifier([
+    oidc({
+      name: 'oidc',
+      issuer: issuer.issuer,
+      audience: fixtures.audience,
+      keys: staticKeys({ keys: issuer.keys.map(({ publicJwk }) => publicJwk) }),
+    }),
+  ]);
   const gateWith = (options: Partial<GateOptions<Map<string, string>>>): Gate<Map<string, string>> =>
     portcullis<Map<string, string>>({
       identity,
@@ -120,13 +159,20 @@ export interface ConnectOptions {
 }
 
 /** A real MCP client whose requests go straight into the endpoint. */
-export async function connect(endpoint: { readonly fetch: McpEndpoint['fetch'] }, token: string, options: ConnectOptions = {}): Promise<Client> {
+export async function connect(
+  endpoint: { readonly fetch: McpEndpoint['fetch'] },
+  token: string,
+  options: ConnectOptions = {},
+): Promise<Client> {
   const { mode = 'auto', approve, headers = {} } = options;
   const client = new Client(
     { name: 'test', version: '1' },
     { capabilities: approve === undefined ? {} : { elicitation: { form: {} } }, versionNegotiation: { mode } },
   );
-  if (approve !== undefined) client.setRequestHandler('elicitation/create', () => Promise.resolve({ action: 'accept' as const, content: { approve } }));
+  if (approve !== undefined)
+    client.setRequestHandler('elicitation/create', () =>
+      Promise.resolve({ action: 'accept' as const, content: { approve } }),
+    );
   await client.connect(
     new StreamableHTTPClientTransport(new URL(url), {
       requestInit: { headers: { authorization: `Bearer ${token}`, ...headers } },
@@ -137,7 +183,11 @@ export async function connect(endpoint: { readonly fetch: McpEndpoint['fetch'] }
 }
 
 /** Calls a tool: its text, or the JSON-RPC code and message of the refusal. */
-export async function callText(client: Client, name: string, args: Readonly<Record<string, unknown>> = {}): Promise<string> {
+export async function callText(
+  client: Client,
+  name: string,
+  args: Readonly<Record<string, unknown>> = {},
+): Promise<string> {
   try {
     const { content, isError } = await client.callTool({ name, arguments: args });
     const [first] = content;
@@ -148,21 +198,42 @@ export async function callText(client: Client, name: string, args: Readonly<Reco
 }
 
 /** Sends one raw JSON-RPC body. */
-export async function post(endpoint: { readonly fetch: McpEndpoint['fetch'] }, token: string, body: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Response> {
+export async function post(
+  endpoint: { readonly fetch: McpEndpoint['fetch'] },
+  token: string,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Response> {
   return endpoint.fetch(
     new Request(url, {
       method: 'POST',
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', accept: 'application/json, text/event-stream', ...headers },
+      headers: {
+        authorization: `Bearer ${token}`,
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+        ...headers,
+      },
       body: JSON.stringify(body),
     }),
   );
 }
 
 /** The JSON-RPC messages of an answer, whether it is JSON or an event stream. */
-export async function messagesOf(response: Response): Promise<readonly { id?: unknown; result?: Record<string, unknown>; error?: { code: number; message: string; data?: Record<string, unknown> } }[]> {
+export async function messagesOf(
+  response: Response,
+): Promise<
+  readonly {
+    id?: unknown;
+    result?: Record<string, unknown>;
+    error?: { code: number; message: string; data?: Record<string, unknown> };
+  }[]
+> {
   const text = await response.text();
   if ((response.headers.get('content-type') ?? '').startsWith('text/event-stream')) {
-    return text.split('\n').filter((line) => line.startsWith('data: ')).map((line) => JSON.parse(line.slice(6)) as never);
+    return text
+      .split('\n')
+      .filter((line) => line.startsWith('data: '))
+      .map((line) => JSON.parse(line.slice(6)) as never);
   }
   const parsed = JSON.parse(text) as never;
   return Array.isArray(parsed) ? (parsed as never[]) : [parsed];

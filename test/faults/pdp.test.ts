@@ -13,9 +13,15 @@ import { policy } from '../e2e/harness.js';
 const question = (count = 1, actions: readonly string[] = ['read']): CheckRequest => ({
   principal: { id: 'alice', roles: ['member'], attr: { tenant: 'acme' } },
   scope: 'acme',
-  questions: Array.from({ length: count }, (_none, index) => ({ resource: { kind: 'note', id: `n${String(index)}`, tenant: tenantId('acme'), attr: {} }, actions })),
+  questions: Array.from({ length: count }, (_none, index) => ({
+    resource: { kind: 'note', id: `n${String(index)}`, tenant: tenantId('acme'), attr: {} },
+    actions,
+  })),
 });
-const good = policy('note', '    - { actions: ["read"], effect: EFFECT_ALLOW, roles: ["member"], condition: { match: { expr: R.attr.tenant == P.attr.tenant } } }');
+const good = policy(
+  'note',
+  '    - { actions: ["read"], effect: EFFECT_ALLOW, roles: ["member"], condition: { match: { expr: R.attr.tenant == P.attr.tenant } } }',
+);
 const temporary: string[] = [];
 
 function folder(files: Readonly<Record<string, string>> = { 'note.yaml': good }): string {
@@ -32,14 +38,18 @@ afterAll(() => {
 async function ask(pdp: PolicyDecisionPoint, request = question()): Promise<{ outcome: string; ms: number }> {
   const startedAt = performance.now();
   const outcome = await pdp.check(request).then(
-    (answers) => answers.flat().map(({ effect }) => effect).join(),
+    (answers) =>
+      answers
+        .flat()
+        .map(({ effect }) => effect)
+        .join(),
     (error: unknown) => (error instanceof PortcullisError ? error.code : `unexpected ${String(error)}`),
   );
   return { outcome, ms: performance.now() - startedAt };
 }
 
 async function until(check: () => Promise<boolean> | boolean, ms = 10_000): Promise<void> {
-  for (const end = Date.now() + ms; !(await check()); ) {
+  for (const end = Date.now() + ms; !(await check());) {
     if (Date.now() > end) throw new Error('it did not come to that in time');
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
@@ -104,16 +114,22 @@ describe('an engine that is in trouble', () => {
     await start();
     process.kill(engineOf(pdp), 'SIGSTOP');
     const startedAt = performance.now();
-    await expect(pdp.check(question(), { signal: AbortSignal.timeout(50) })).rejects.toMatchObject({ code: 'pdp_unavailable' });
+    await expect(pdp.check(question(), { signal: AbortSignal.timeout(50) })).rejects.toMatchObject({
+      code: 'pdp_unavailable',
+    });
     expect(performance.now() - startedAt).toBeLessThan(deadlineMs);
-    await expect(pdp.check(question(), { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'pdp_unavailable' });
+    await expect(pdp.check(question(), { signal: AbortSignal.abort() })).rejects.toMatchObject({
+      code: 'pdp_unavailable',
+    });
     process.kill(engineOf(pdp), 'SIGCONT');
   });
 
   it('answers more questions than one request may hold, each in its place', async () => {
     await start();
     const answers = await pdp.check(question(120));
-    expect(answers.map(([decision]) => decision?.resource.id)).toEqual(Array.from({ length: 120 }, (_none, index) => `n${String(index)}`));
+    expect(answers.map(([decision]) => decision?.resource.id)).toEqual(
+      Array.from({ length: 120 }, (_none, index) => `n${String(index)}`),
+    );
     const actions = Array.from({ length: 130 }, (_none, index) => (index === 77 ? 'read' : `a${String(index)}`));
     const [decisions] = await pdp.check(question(1, actions));
     expect(decisions?.map(({ action }) => action)).toEqual(actions);
@@ -124,7 +140,12 @@ describe('an engine that is in trouble', () => {
     await start();
     const forged = question();
     const [first] = forged.questions;
-    const request = { ...forged, questions: [{ actions: ['read'], resource: { ...first!.resource, tenant: tenantId('globex'), attr: { tenant: 'acme' } } }] };
+    const request = {
+      ...forged,
+      questions: [
+        { actions: ['read'], resource: { ...first!.resource, tenant: tenantId('globex'), attr: { tenant: 'acme' } } },
+      ],
+    };
     expect((await ask(pdp, request)).outcome).toBe('deny');
     expect((await ask(pdp, { ...forged, principal: { ...forged.principal, roles: [] } })).outcome).toBe('deny');
   });
@@ -156,7 +177,15 @@ describe('an endpoint that is no engine', () => {
     const { outcome, ms } = await ask(pdp);
     expect(outcome).toBe('pdp_unavailable');
     expect(ms).toBeLessThan(deadlineMs + margin);
-    await expect(pdp.plan({ principal: question().principal, scope: 'acme', kind: 'note', action: 'read', tenant: tenantId('acme') })).rejects.toMatchObject({ code: 'pdp_unavailable' });
+    await expect(
+      pdp.plan({
+        principal: question().principal,
+        scope: 'acme',
+        kind: 'note',
+        action: 'read',
+        tenant: tenantId('acme'),
+      }),
+    ).rejects.toMatchObject({ code: 'pdp_unavailable' });
     await pdp.close();
   });
 
@@ -172,7 +201,9 @@ describe('an endpoint that is no engine', () => {
 describe('an engine that lies', () => {
   /** A gRPC server with Cerbos’s method, and answers that no engine would give. */
   async function liar(answer: object): Promise<{ target: string; stop: () => void }> {
-    const { CheckResourcesResponseSchema } = (await import('@cerbos/api/cerbos/response/v1/response_pb')) as { CheckResourcesResponseSchema: Parameters<typeof create>[0] };
+    const { CheckResourcesResponseSchema } = (await import('@cerbos/api/cerbos/response/v1/response_pb')) as {
+      CheckResourcesResponseSchema: Parameters<typeof create>[0];
+    };
     const server = new grpc.Server();
     server.addService(
       {
@@ -188,14 +219,19 @@ describe('an engine that lies', () => {
       },
       {
         CheckResources: (_call: unknown, respond: (error: null, value: Buffer) => void) => {
-          respond(null, Buffer.from(toBinary(CheckResourcesResponseSchema, create(CheckResourcesResponseSchema, answer as never))));
+          respond(
+            null,
+            Buffer.from(toBinary(CheckResourcesResponseSchema, create(CheckResourcesResponseSchema, answer as never))),
+          );
         },
       },
     );
     expect(fromBinary).toBeDefined();
     const target = `unix:${join(folder({}), 'l')}`;
     await new Promise<void>((resolve, reject) => {
-      server.bindAsync(target, grpc.ServerCredentials.createInsecure(), (error) => (error === null ? resolve() : reject(error)));
+      server.bindAsync(target, grpc.ServerCredentials.createInsecure(), (error) =>
+        error === null ? resolve() : reject(error),
+      );
     });
     return { target, stop: () => server.forceShutdown() };
   }
@@ -203,7 +239,15 @@ describe('an engine that lies', () => {
 
   it.each<readonly [string, object]>([
     ['no results', { results: [] }],
-    ['a result too many', { results: [{ resource: { kind: 'note', id: 'n0' }, actions: { read: allow } }, { resource: { kind: 'note', id: 'n0' }, actions: { read: allow } }] }],
+    [
+      'a result too many',
+      {
+        results: [
+          { resource: { kind: 'note', id: 'n0' }, actions: { read: allow } },
+          { resource: { kind: 'note', id: 'n0' }, actions: { read: allow } },
+        ],
+      },
+    ],
     ['another resource', { results: [{ resource: { kind: 'note', id: 'n1' }, actions: { read: allow } }] }],
     ['another kind', { results: [{ resource: { kind: 'secret', id: 'n0' }, actions: { read: allow } }] }],
     ['another action', { results: [{ resource: { kind: 'note', id: 'n0' }, actions: { write: allow } }] }],
@@ -220,14 +264,27 @@ describe('an engine that lies', () => {
 
 describe('policies that change', () => {
   it('do not start the engine when they are broken, and say why in the engine’s words', async () => {
-    await expect(cerbosSidecar({ policies: folder({ 'note.yaml': good.replace('R.attr.tenant ==', 'R.attr.tenant ===') }) })).rejects.toMatchObject({ code: 'policies_invalid', message: expect.stringMatching(/note\.yaml[\s\S]*Syntax error|Invalid/i) as string });
-    await expect(cerbosSidecar({ policies: folder({ 'note.yaml': ': [' }) })).rejects.toMatchObject({ code: 'policies_invalid' });
+    await expect(
+      cerbosSidecar({ policies: folder({ 'note.yaml': good.replace('R.attr.tenant ==', 'R.attr.tenant ===') }) }),
+    ).rejects.toMatchObject({
+      code: 'policies_invalid',
+      message: expect.stringMatching(/note\.yaml[\s\S]*Syntax error|Invalid/i) as string,
+    });
+    await expect(cerbosSidecar({ policies: folder({ 'note.yaml': ': [' }) })).rejects.toMatchObject({
+      code: 'policies_invalid',
+    });
     await expect(cerbosSidecar({ policies: '/no/such/folder' })).rejects.toMatchObject({ code: 'policies_invalid' });
   });
 
   it('do not start the engine when a tenant’s could widen the base', async () => {
-    const widening = policy('note', '    - { actions: ["read", "delete"], effect: EFFECT_ALLOW, roles: ["member"] }', '  scope: acme\n');
-    await expect(cerbosSidecar({ policies: folder({ 'note.yaml': good, 'acme.yaml': widening }) })).rejects.toMatchObject({ message: expect.stringContaining('can widen its parent') as string });
+    const widening = policy(
+      'note',
+      '    - { actions: ["read", "delete"], effect: EFFECT_ALLOW, roles: ["member"] }',
+      '  scope: acme\n',
+    );
+    await expect(
+      cerbosSidecar({ policies: folder({ 'note.yaml': good, 'acme.yaml': widening }) }),
+    ).rejects.toMatchObject({ message: expect.stringContaining('can widen its parent') as string });
   });
 
   it('are live within 5 s, however they are written, and a broken edit changes nothing but is reported', async () => {
@@ -265,7 +322,10 @@ describe('policies that change', () => {
     })();
     const revisions = new Set([pdp.revision]);
     for (let count = 0; count < 3; count++) {
-      writeFileSync(join(policies, 'other.yaml'), policy(`other${String(count)}`, '    - { actions: ["x"], effect: EFFECT_ALLOW, roles: ["member"] }'));
+      writeFileSync(
+        join(policies, 'other.yaml'),
+        policy(`other${String(count)}`, '    - { actions: ["x"], effect: EFFECT_ALLOW, roles: ["member"] }'),
+      );
       await until(() => !revisions.has(pdp.revision));
       revisions.add(pdp.revision);
     }
@@ -297,8 +357,14 @@ describe('what is left behind', () => {
 
   it('by a parent that was killed with no chance to clean up is nothing either', async () => {
     const script = `import { cerbosSidecar } from '@portcullis/pdp/cerbos'; const pdp = await cerbosSidecar({ policies: ${JSON.stringify(folder())} }); console.log(JSON.stringify({ pid: pdp.pid, target: pdp.target })); setInterval(() => {}, 1000);`;
-    const parent = spawn(process.execPath, ['--conditions=@portcullis/source', '--import', 'tsx', '--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'], cwd: join(import.meta.dirname, '..', '..', 'packages', 'demo') });
-    const said = await new Promise<string>((resolve) => parent.stdout.once('data', (chunk: Buffer) => resolve(chunk.toString())));
+    const parent = spawn(
+      process.execPath,
+      ['--conditions=@portcullis/source', '--import', 'tsx', '--input-type=module', '-e', script],
+      { stdio: ['ignore', 'pipe', 'inherit'], cwd: join(import.meta.dirname, '..', '..', 'packages', 'demo') },
+    );
+    const said = await new Promise<string>((resolve) =>
+      parent.stdout.once('data', (chunk: Buffer) => resolve(chunk.toString())),
+    );
     const { pid, target } = JSON.parse(said) as { pid: number; target: string };
     const engine = engineOf({ pid } as Sidecar);
     const home = dirname(dirname(target.slice('unix:'.length)));
@@ -309,7 +375,10 @@ describe('what is left behind', () => {
   });
 
   it('does not depend on another sidecar', async () => {
-    const [one, two] = await Promise.all([cerbosSidecar({ policies: folder() }), cerbosSidecar({ policies: folder() })]);
+    const [one, two] = await Promise.all([
+      cerbosSidecar({ policies: folder() }),
+      cerbosSidecar({ policies: folder() }),
+    ]);
     await one.close();
     expect((await ask(two)).outcome).toBe('allow');
     await two.close();
