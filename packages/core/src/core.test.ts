@@ -7,14 +7,20 @@ import { parseStrictJson } from './strict-json.js';
 import { isTenantId, tenantId } from './tenant-id.js';
 
 describe('a tenant id', () => {
-  it.each(['acme', 'a', 'Acme-2', 'org_1', '72f988bf-86f1-41af-91ab-2d7cd011db47', 'a'.repeat(64)])('is %j', (value) => {
-    expect(tenantId(value)).toBe(value);
-  });
+  it.each(['acme', 'a', 'Acme-2', 'org_1', '72f988bf-86f1-41af-91ab-2d7cd011db47', 'a'.repeat(64)])(
+    'is %j',
+    (value) => {
+      expect(tenantId(value)).toBe(value);
+    },
+  );
 
-  it.each(['', '-a', '_a', 'a/b', 'a.b', 'a b', 'ä', 'a\n', ' a', 'a'.repeat(65), null, undefined, 7, ['acme'], {}])('is not %j', (value) => {
-    expect(isTenantId(value)).toBe(false);
-    expect(() => tenantId(value)).toThrow(PortcullisError);
-  });
+  it.each(['', '-a', '_a', 'a/b', 'a.b', 'a b', 'ä', 'a\n', ' a', 'a'.repeat(65), null, undefined, 7, ['acme'], {}])(
+    'is not %j',
+    (value) => {
+      expect(isTenantId(value)).toBe(false);
+      expect(() => tenantId(value)).toThrow(PortcullisError);
+    },
+  );
 
   it('is a policy scope as it is', () => {
     fc.assert(
@@ -48,7 +54,10 @@ describe('an error', () => {
   });
 
   it('names the rule and the claim of a bad token', () => {
-    expect(tokenInvalid('claim', 'claim `sub` is missing', { claim: 'sub' }).data).toEqual({ rule: 'claim', claim: 'sub' });
+    expect(tokenInvalid('claim', 'claim `sub` is missing', { claim: 'sub' }).data).toEqual({
+      rule: 'claim',
+      claim: 'sub',
+    });
   });
 });
 
@@ -85,7 +94,9 @@ describe('a bounded body', () => {
   it('is read up to the bound and no further', async () => {
     expect(await readBoundedText(new Response('äbc'), 4)).toBe('äbc');
     await expect(readBoundedText(new Response('abcde'), 4)).rejects.toThrow('too large');
-    await expect(readBoundedText(new Response('x', { headers: { 'content-length': '99' } }), 4)).rejects.toThrow('too large');
+    await expect(readBoundedText(new Response('x', { headers: { 'content-length': '99' } }), 4)).rejects.toThrow(
+      'too large',
+    );
   });
 });
 

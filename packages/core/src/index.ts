@@ -26,6 +26,7 @@ export {
   type ErrorRow,
   type TokenRule,
 } from './errors.js';
+export { evaluatePlan, type KnownResource } from './evaluate-plan.js';
 export type { Actor, Groups, Identity, IdentityVerifier } from './identity.js';
 export { principalOf } from './principal.js';
 export { deepFreeze, isSealedIdentity, isSealedTenantContext } from './seal.js';

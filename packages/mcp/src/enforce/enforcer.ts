@@ -1,7 +1,9 @@
 import {
+  evaluatePlan,
   PortcullisError,
   principalOf,
   type Decision,
+  type Plan,
   type PolicyDecisionPoint,
   type TenantContext,
 } from '@portcullis/core';
@@ -138,40 +140,82 @@ export function enforcer(options: EnforcerOptions): Enforcer {
     const candidates = [...rules]
       .filter(([name]) => isAllowedTool(name, context))
       .map(([name, rule]) => ({ name, questions: visibilityQuestions(name, rule, context) }));
-    const checks = candidates.flatMap(({ questions }) => questions?.check ?? []);
     const plans = new Map<string, Promise<boolean>>();
     for (const { questions } of candidates) {
-      for (const { kind, action, attr } of questions?.plan ?? []) {
-        const key = JSON.stringify([kind, action, attr ?? null]);
-        if (plans.has(key)) continue;
-        plans.set(key, possible({ kind, action, attr }, context, signal));
+      for (const question of questions?.plan ?? []) {
+        const key = planKey(question);
+        if (!plans.has(key)) plans.set(key, possible(question, context, signal));
       }
     }
-    const [decisions, outcomes] = await Promise.all([ask(pdp, checks, context, signal), Promise.all(plans.values())]);
-    const planned = new Map([...plans.keys()].map((key, index) => [key, outcomes[index] === true]));
+    const [checked, planned] = await Promise.all([
+      permitted(
+        candidates.flatMap(({ questions }) => questions?.check ?? []),
+        context,
+        signal,
+      ),
+      Promise.all(plans.values()),
+    ]);
+    const outcomes = new Map([...plans.keys()].map((key, index) => [key, planned[index] === true]));
     const visible = new Set<string>();
-    let next = 0;
     for (const { name, questions } of candidates) {
-      if (questions === undefined) continue;
-      const own = decisions.slice(next, next + questions.check.length);
-      next += questions.check.length;
       const passes =
-        own.length === questions.check.length &&
-        own.every((decision) => decision.effect === 'allow') &&
-        questions.plan.every(
-          ({ kind, action, attr }) => planned.get(JSON.stringify([kind, action, attr ?? null])) === true,
-        );
+        questions?.check.every((question) => checked.get(question) === true) === true &&
+        questions.plan.every((question) => outcomes.get(planKey(question)) === true);
       if (passes) visible.add(name);
     }
     return visible;
   }
 
-  async function possible(
+  /**
+   * Which of many questions are permitted. Those that differ in the id alone are answered by one query plan, which
+   * says for which ids the answer is yes; what the plan cannot say for certain is asked one by one, in one request.
+   */
+  async function permitted(
+    questions: readonly Question[],
+    context: TenantContext,
+    signal: AbortSignal | undefined,
+  ): Promise<ReadonlyMap<Question, boolean>> {
+    const groups = new Map<string, Question[]>();
+    for (const question of questions) {
+      if (question.subject !== undefined || question.context !== undefined || question.action.properties !== undefined)
+        continue;
+      const key = planKey({
+        kind: question.resource.type,
+        action: question.action.name,
+        attr: question.resource.properties,
+      });
+      groups.set(key, [...(groups.get(key) ?? []), question]);
+    }
+    const answers = new Map<Question, boolean>();
+    await Promise.all(
+      [...groups.values()]
+        .filter((group) => group.length >= planFrom)
+        .map(async (group) => {
+          const [first] = group;
+          if (first === undefined) return;
+          const plan = await planFor(
+            { kind: first.resource.type, action: first.action.name, attr: first.resource.properties },
+            context,
+            signal,
+          );
+          for (const question of group) {
+            const answer = planAnswer(plan, question, context);
+            if (answer !== undefined) answers.set(question, answer);
+          }
+        }),
+    );
+    const open = questions.filter((question) => !answers.has(question));
+    const decisions = await ask(pdp, open, context, signal);
+    open.forEach((question, index) => answers.set(question, decisions[index]?.effect === 'allow'));
+    return answers;
+  }
+
+  function planFor(
     { kind, action, attr }: PlanQuestion,
     context: TenantContext,
     signal: AbortSignal | undefined,
-  ): Promise<boolean> {
-    const { outcome } = await pdp.plan(
+  ): Promise<Plan> {
+    return pdp.plan(
       {
         principal: principalOf(context),
         scope: context.tenant.id,
@@ -183,15 +227,22 @@ export function enforcer(options: EnforcerOptions): Enforcer {
       },
       signal === undefined ? {} : { signal },
     );
-    return outcome !== 'always_denied';
+  }
+
+  async function possible(
+    question: PlanQuestion,
+    context: TenantContext,
+    signal: AbortSignal | undefined,
+  ): Promise<boolean> {
+    return (await planFor(question, context, signal)).outcome !== 'always_denied';
   }
 
   return {
     visibleTools,
     possible,
     async allowed(questions, context, signal) {
-      const decisions = await ask(pdp, questions, context, signal);
-      return questions.map((_question, index) => decisions[index]?.effect === 'allow');
+      const answers = await permitted(questions, context, signal);
+      return questions.map((question) => answers.get(question) === true);
     },
     async decide(request, exchange, server) {
       const decisions: Decision[] = [];
@@ -206,6 +257,27 @@ export function enforcer(options: EnforcerOptions): Enforcer {
       return recorder.decision(request, exchange, verdict, decisions);
     },
   };
+}
+
+/** From how many questions of one kind and action on a plan is asked for: it costs about as much as two checks. */
+const planFrom = 4;
+
+function planKey({ kind, action, attr }: PlanQuestion): string {
+  return JSON.stringify([kind, action, attr ?? null]);
+}
+
+function planAnswer(plan: Plan, { resource }: Question, context: TenantContext): boolean | undefined {
+  switch (plan.outcome) {
+    case 'always_allowed':
+      return true;
+    case 'always_denied':
+      return false;
+    case 'conditional':
+      return evaluatePlan(plan.condition, {
+        id: resource.id,
+        attr: { ...resource.properties, tenant: context.tenant.id },
+      });
+  }
 }
 
 /** An unforeseen failure refuses, and reads as what it is: the question could not be asked. */

@@ -106,7 +106,9 @@ export function serveV1<Storage>(gate: Gate<Storage>, factory: () => McpServer |
         });
       } catch (error) {
         const refusal =
-          error instanceof PortcullisError ? error : new PortcullisError('pdp_unavailable', undefined, { cause: error });
+          error instanceof PortcullisError
+            ? error
+            : new PortcullisError('pdp_unavailable', undefined, { cause: error });
         await guard.recorder.refusal(refusal, requestId, context, performance.now() - admitted.startedAt);
         return edge.refuse(refusal, undefined, requestId);
       }
