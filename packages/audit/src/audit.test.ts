@@ -32,13 +32,19 @@ describe('the audit log', () => {
   afterEach(() => {
     rmSync(folder, { recursive: true });
   });
-  const lines = (file: string): Record<string, unknown>[] => readFileSync(file, 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
+  const lines = (file: string): Record<string, unknown>[] =>
+    readFileSync(file, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
 
   it('writes one JSON line a record, with who, agent and delegation chain, before it resolves', async () => {
     const file = join(folder, 'audit.jsonl');
     const log = auditLog({ destination: file });
     await log.record(entry);
-    expect(lines(file)).toMatchObject([{ ...entry, actor: { id: 'test#alice', client: 'test-client', delegation: ['agent-2', 'agent-1'] } }]);
+    expect(lines(file)).toMatchObject([
+      { ...entry, actor: { id: 'test#alice', client: 'test-client', delegation: ['agent-2', 'agent-1'] } },
+    ]);
     expect(Date.parse(String(lines(file)[0]?.['time']))).toBeGreaterThan(0);
     await log.close();
     await expect(log.record(entry)).rejects.toMatchObject({ code: 'audit_unavailable' });
@@ -65,13 +71,19 @@ describe('the audit log', () => {
   });
 
   it('does not start where it cannot write', () => {
-    expect(() => auditLog({ destination: join(folder, 'no', 'such', 'folder') })).toThrow(expect.objectContaining({ code: 'config_invalid' }) as Error);
+    expect(() => auditLog({ destination: join(folder, 'no', 'such', 'folder') })).toThrow(
+      expect.objectContaining({ code: 'config_invalid' }) as Error,
+    );
   });
 
   it('lets no value make a line of its own, and no token in', async () => {
     const file = join(folder, 'audit.jsonl');
     const log = auditLog({ destination: file });
-    await log.record({ ...entry, name: 'x\n{"type":"decision","effect":"allow"}', reason: `because Bearer ${jwt} said so` });
+    await log.record({
+      ...entry,
+      name: 'x\n{"type":"decision","effect":"allow"}',
+      reason: `because Bearer ${jwt} said so`,
+    });
     expect(lines(file).length).toBe(1);
     expect(readFileSync(file, 'utf8')).not.toContain(jwt);
     await log.close();
@@ -80,8 +92,13 @@ describe('the audit log', () => {
 
 describe('redaction', () => {
   it.each([
-    [{ password: 'x' }], [{ a: [{ client_secret: 'x' }] }], [{ Authorization: 'x' }], [{ note: `token ${jwt}` }], [{ note: 'Basic dXNlcjpwYXNzd29yZA==' }],
-    [{ [jwt]: 1 }], [{ pem: '-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----' }],
+    [{ password: 'x' }],
+    [{ a: [{ client_secret: 'x' }] }],
+    [{ Authorization: 'x' }],
+    [{ note: `token ${jwt}` }],
+    [{ note: 'Basic dXNlcjpwYXNzd29yZA==' }],
+    [{ [jwt]: 1 }],
+    [{ pem: '-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----' }],
   ])('takes the secret out of %j', (value) => {
     const text = JSON.stringify(redact(value));
     expect(text).toContain('[redacted]');
@@ -125,20 +142,29 @@ describe('canonical JSON', () => {
   });
 
   it('refuses what JSON cannot say', () => {
-    for (const value of [undefined, Number.NaN, () => 1, 1n, [undefined]]) expect(() => canonicalJson(value)).toThrow(TypeError);
+    for (const value of [undefined, Number.NaN, () => 1, 1n, [undefined]])
+      expect(() => canonicalJson(value)).toThrow(TypeError);
   });
 });
 
 function sortedJson(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sortedJson);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, member]) => [name, sortedJson(member)]));
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, member]) => [name, sortedJson(member)]),
+  );
 }
 
 describe('several sinks', () => {
   it('have a record only when all of them have it', async () => {
     const memory = memoryAudit();
-    const broken = { record: () => Promise.reject(new Error('full')), flush: () => Promise.resolve(), close: () => Promise.resolve() };
+    const broken = {
+      record: () => Promise.reject(new Error('full')),
+      flush: () => Promise.resolve(),
+      close: () => Promise.resolve(),
+    };
     await allOf(memory, memory).record(entry);
     expect(memory.entries.length).toBe(2);
     await expect(allOf(memory, broken).record(entry)).rejects.toThrow('full');

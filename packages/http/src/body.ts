@@ -13,15 +13,12 @@ import {
  * @returns the parsed body, or `undefined` for an empty one or one that is not JSON (the server answers those)
  * @throws PortcullisError `request_too_large`; `request_invalid` for duplicate member names or absurd nesting
  */
-export async function readJsonBody(
-  request: Request,
-  maxBytes: number,
-): Promise<{ readonly text: string; readonly json: AttributeValue | undefined }> {
+export async function readJsonBody(request: Request, maxBytes: number): Promise<AttributeValue | undefined> {
   const text = await readText(request, maxBytes);
   try {
-    return { text, json: parseStrictJson(text) };
+    return parseStrictJson(text);
   } catch (error) {
-    if (!isJson(text)) return { text, json: undefined };
+    if (!isJson(text)) return undefined;
     throw new PortcullisError('request_invalid', error instanceof SyntaxError ? error.message : undefined, {
       cause: error,
     });

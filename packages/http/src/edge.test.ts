@@ -18,9 +18,17 @@ const codeOf = (run: () => unknown): string => {
 
 describe('the bearer token', () => {
   it.each([
-    [null, 'token_missing'], ['', 'token_missing'], ['Basic abc', 'token_missing'], ['Bearer', 'token_missing'], ['Bearer ', 'token_missing'],
-    ['Bearer a b', 'request_invalid'], ['Bearer abc, Bearer def', 'request_invalid'], ['Bearer a\tb', 'request_invalid'], ['Bearer ä', 'request_invalid'],
-    ['bearer abc', 'accepted'], ['BEARER abc.def-_~+/=', 'accepted'],
+    [null, 'token_missing'],
+    ['', 'token_missing'],
+    ['Basic abc', 'token_missing'],
+    ['Bearer', 'token_missing'],
+    ['Bearer ', 'token_missing'],
+    ['Bearer a b', 'request_invalid'],
+    ['Bearer abc, Bearer def', 'request_invalid'],
+    ['Bearer a\tb', 'request_invalid'],
+    ['Bearer ä', 'request_invalid'],
+    ['bearer abc', 'accepted'],
+    ['BEARER abc.def-_~+/=', 'accepted'],
   ])('of %j is %s', (header, expected) => {
     expect(codeOf(() => bearerToken(header))).toBe(expected);
   });
@@ -33,11 +41,31 @@ describe('headers and body', () => {
     ['with no header pass', {}, call, 'accepted'],
     ['of another method do not', { 'mcp-method': 'tools/list' }, call, 'header_mismatch'],
     ['of another tool do not', { 'mcp-name': 'b' }, call, 'header_mismatch'],
-    ['with a name and no params do not', { 'mcp-name': 'a' }, { ...call, params: undefined } as object, 'header_mismatch'],
-    ['of an encoded name that agrees pass', { 'mcp-name': `=?base64?${Buffer.from('ü').toString('base64')}?=` }, { ...call, params: { name: 'ü' } }, 'accepted'],
-    ['of an encoded name that lies do not', { 'mcp-name': `=?base64?${Buffer.from('b').toString('base64')}?=` }, call, 'header_mismatch'],
+    [
+      'with a name and no params do not',
+      { 'mcp-name': 'a' },
+      { ...call, params: undefined } as object,
+      'header_mismatch',
+    ],
+    [
+      'of an encoded name that agrees pass',
+      { 'mcp-name': `=?base64?${Buffer.from('ü').toString('base64')}?=` },
+      { ...call, params: { name: 'ü' } },
+      'accepted',
+    ],
+    [
+      'of an encoded name that lies do not',
+      { 'mcp-name': `=?base64?${Buffer.from('b').toString('base64')}?=` },
+      call,
+      'header_mismatch',
+    ],
     ['for a batch do not', { 'mcp-method': 'tools/call' }, [call], 'header_mismatch'],
-    ['of another resource do not', { 'mcp-name': 'x://1' }, { jsonrpc: '2.0', id: 1, method: 'resources/read', params: { uri: 'x://2' } }, 'header_mismatch'],
+    [
+      'of another resource do not',
+      { 'mcp-name': 'x://1' },
+      { jsonrpc: '2.0', id: 1, method: 'resources/read', params: { uri: 'x://2' } },
+      'header_mismatch',
+    ],
   ])('%s', (_name, headers, body, expected) => {
     expect(codeOf(() => requireHeaderAgreement(new Headers(headers), body as never))).toBe(expected);
   });
@@ -45,28 +73,39 @@ describe('headers and body', () => {
 
 describe('a challenge', () => {
   const metadataUrl = 'https://mcp.example.com/.well-known/oauth-protected-resource/mcp';
-  const challengeOf = (error: PortcullisError): string | null => refusalResponse(error, { metadataUrl }).headers.get('www-authenticate');
+  const challengeOf = (error: PortcullisError): string | null =>
+    refusalResponse(error, { metadataUrl }).headers.get('www-authenticate');
 
   it('says where the metadata is', () => {
     expect(challengeOf(new PortcullisError('token_missing'))).toBe(`Bearer resource_metadata="${metadataUrl}"`);
-    expect(challengeOf(new PortcullisError('token_invalid', 'a "quoted"\nthing'))).toBe(`Bearer error="invalid_token", error_description="a \\"quoted\\"?thing", resource_metadata="${metadataUrl}"`);
+    expect(challengeOf(new PortcullisError('token_invalid', 'a "quoted"\nthing'))).toBe(
+      `Bearer error="invalid_token", error_description="a \\"quoted\\"?thing", resource_metadata="${metadataUrl}"`,
+    );
   });
 
   it('asks for all scopes at once when scope is what is missing', () => {
-    const response = refusalResponse(new PortcullisError('scope_insufficient', undefined, { data: { scopes: ['a', 'b'] } }), { metadataUrl });
+    const response = refusalResponse(
+      new PortcullisError('scope_insufficient', undefined, { data: { scopes: ['a', 'b'] } }),
+      { metadataUrl },
+    );
     expect(response.status).toBe(403);
     expect(response.headers.get('www-authenticate')).toContain('error="insufficient_scope", scope="a b"');
   });
 
   it('is not sent with a denial: a new token would not help', () => {
-    for (const code of ['denied', 'not_a_member', 'tenant_suspended', 'pdp_unavailable'] as const) expect(challengeOf(new PortcullisError(code))).toBeNull();
+    for (const code of ['denied', 'not_a_member', 'tenant_suspended', 'pdp_unavailable'] as const)
+      expect(challengeOf(new PortcullisError(code))).toBeNull();
   });
 });
 
 describe('the metadata', () => {
   it('is where RFC 9728 puts it', () => {
-    expect(resourceMetadata({ resource: 'https://a.example/mcp', authorizationServers: ['https://id.example'] }).url).toBe('https://a.example/.well-known/oauth-protected-resource/mcp');
-    expect(resourceMetadata({ resource: 'https://a.example/', authorizationServers: ['https://id.example'] }).url).toBe('https://a.example/.well-known/oauth-protected-resource');
+    expect(
+      resourceMetadata({ resource: 'https://a.example/mcp', authorizationServers: ['https://id.example'] }).url,
+    ).toBe('https://a.example/.well-known/oauth-protected-resource/mcp');
+    expect(resourceMetadata({ resource: 'https://a.example/', authorizationServers: ['https://id.example'] }).url).toBe(
+      'https://a.example/.well-known/oauth-protected-resource',
+    );
   });
 
   it.each([
@@ -82,10 +121,18 @@ describe('the metadata', () => {
 describe('the edge', () => {
   const refusals: Refusal[] = [];
   const identity: IdentityVerifier = {
-    verify: (token) => (token === 'good' ? Promise.resolve(identityFor()) : token === 'boom' ? Promise.reject(new TypeError('bug')) : Promise.reject(new PortcullisError('token_invalid'))),
+    verify: (token) =>
+      token === 'good'
+        ? Promise.resolve(identityFor())
+        : token === 'boom'
+          ? Promise.reject(new TypeError('bug'))
+          : Promise.reject(new PortcullisError('token_invalid')),
   };
   const tenants: TenantResolver = {
-    resolve: ({ requestId, header }) => (header?.('x-tenant-id') === 'other' ? Promise.reject(new PortcullisError('not_a_member')) : Promise.resolve(contextFor({ requestId }))),
+    resolve: ({ requestId, header }) =>
+      header?.('x-tenant-id') === 'other'
+        ? Promise.reject(new PortcullisError('not_a_member'))
+        : Promise.resolve(contextFor({ requestId })),
     recheck: (context) => Promise.resolve(context),
   };
   const httpEdge = edge({
@@ -101,7 +148,13 @@ describe('the edge', () => {
     },
   });
   const post = (headers: Record<string, string>, body = '{"jsonrpc":"2.0","id":7,"method":"ping"}'): Promise<unknown> =>
-    httpEdge.admit(new Request('https://mcp.example.com/mcp', { method: 'POST', headers: { authorization: 'Bearer good', ...headers }, body }));
+    httpEdge.admit(
+      new Request('https://mcp.example.com/mcp', {
+        method: 'POST',
+        headers: { authorization: 'Bearer good', ...headers },
+        body,
+      }),
+    );
   const status = async (answer: Promise<unknown>): Promise<number | string> => {
     const given = await answer;
     return given instanceof Response ? given.status : 'admitted';
@@ -137,8 +190,13 @@ describe('the edge', () => {
   });
 
   it('serves the metadata to anybody', async () => {
-    const answer = await httpEdge.admit(new Request('https://mcp.example.com/.well-known/oauth-protected-resource/mcp'));
-    expect(await (answer as Response).json()).toMatchObject({ resource: 'https://mcp.example.com/mcp', authorization_servers: ['https://id.example'] });
+    const answer = await httpEdge.admit(
+      new Request('https://mcp.example.com/.well-known/oauth-protected-resource/mcp'),
+    );
+    expect(await (answer as Response).json()).toMatchObject({
+      resource: 'https://mcp.example.com/mcp',
+      authorization_servers: ['https://id.example'],
+    });
   });
 
   it('hands no token on', async () => {

@@ -13,6 +13,7 @@ import { readJsonBody } from './body.js';
 import { refusalResponse } from './challenge.js';
 import { metadataResponse, resourceMetadata, type ResourceMetadata, type ResourceMetadataOptions } from './metadata.js';
 import { requireAllowedOrigin } from './origin.js';
+import { withoutToken } from './without-token.js';
 
 /** How the HTTP edge is set up. */
 export interface EdgeOptions extends ResourceMetadataOptions {
@@ -41,7 +42,7 @@ export interface Admission {
   readonly context: TenantContext;
   /** The parsed body of a POST; `undefined` when there is none or it is not JSON. */
   readonly body: AttributeValue | undefined;
-  /** The same request, readable again, and without the token: it stops here, and nothing behind can forward it. */
+  /** The request without the token, which stops here: nothing behind can forward it. Its body has been read. */
   readonly request: Request;
   /** `performance.now()` when the request arrived. */
   readonly startedAt: number;
@@ -97,10 +98,8 @@ export function edge(options: EdgeOptions): Edge {
         requireAllowedOrigin(request, origins);
         const token = bearerToken(request.headers.get('authorization'));
         identity = await options.identity.verify(token, { signal: request.signal });
-        let text: string | undefined;
         if (request.method === 'POST') {
-          const read = await readJsonBody(request, maxBodyBytes);
-          ({ text, json: body } = read);
+          body = await readJsonBody(request, maxBodyBytes);
           if (body !== undefined) requireHeaderAgreement(request.headers, body);
         }
         const context = await options.tenants.resolve({
@@ -110,7 +109,7 @@ export function edge(options: EdgeOptions): Edge {
           header: (name) => request.headers.get(name) ?? undefined,
           peerAddress: connection.peerAddress,
         });
-        return { requestId, context, body, request: withoutToken(request, text), startedAt };
+        return { requestId, context, body, request: withoutToken(request), startedAt };
       } catch (error) {
         const refusal = asPortcullisError(error);
         await options.onRefusal?.({ requestId, error: refusal, identity, latencyMs: performance.now() - startedAt });
@@ -124,17 +123,6 @@ export function edge(options: EdgeOptions): Edge {
 function asPortcullisError(error: unknown): PortcullisError {
   if (error instanceof PortcullisError) return error;
   return new PortcullisError('store_unavailable', 'the request cannot be admitted now', { cause: error });
-}
-
-function withoutToken(request: Request, body: string | undefined): Request {
-  const headers = new Headers(request.headers);
-  headers.delete('authorization');
-  return new Request(request.url, {
-    method: request.method,
-    headers,
-    signal: request.signal,
-    ...(body === undefined ? {} : { body }),
-  });
 }
 
 function rpcIdOf(body: AttributeValue | undefined): string | number | undefined {

@@ -4,6 +4,7 @@ import type {
   McpServer,
   McpServerFactory,
   RegisteredTool,
+  ServerContext,
   StandardSchemaWithJSON,
   ToolAnnotations,
 } from '@modelcontextprotocol/server';
@@ -13,7 +14,7 @@ import { edge } from '@portcullis/http';
 import { approvals } from './approval/approval.js';
 import { memoryApprovalStore } from './approval/store.js';
 import { enforcer } from './enforce/enforcer.js';
-import { runningCall } from './enforce/exchange.js';
+import { callOf } from './enforce/exchange.js';
 import { recorder } from './enforce/record.js';
 import { serveHttp, type HttpOptions, type McpEndpoint } from './serve/http.js';
 import type { GateOptions } from './serve/options.js';
@@ -92,6 +93,7 @@ export interface GateParts {
   /** Runs a tool's handler inside a permitted call. */
   runTool(
     name: string,
+    authInfo: object | undefined,
     args: unknown,
     handler: (args: never, context: ToolContext<never>) => unknown,
   ): Promise<unknown>;
@@ -152,10 +154,11 @@ export function portcullis<Storage = undefined>(options: GateOptions<Storage>): 
 
   async function runTool(
     name: string,
+    authInfo: object | undefined,
     args: unknown,
     handler: (args: never, context: ToolContext<never>) => unknown,
   ): Promise<unknown> {
-    const call = runningCall.getStore();
+    const call = callOf(authInfo);
     // Without a permit for this very tool the handler is not reached: a server that somebody connected past the guard
     // denies every call.
     const permitted = call?.permit.request;
@@ -175,11 +178,11 @@ export function portcullis<Storage = undefined>(options: GateOptions<Storage>): 
     tool(server, name, config, handler) {
       const { authorize, ...definition } = config;
       registerRule(server, name, ruleOf(authorize as Authorize<unknown, unknown> | 'default', config.inputSchema));
-      const run = async (args: unknown): Promise<CallToolResult | InputRequiredResult> =>
-        toToolResult(await runTool(name, args, handler), config.outputSchema !== undefined);
+      const run = async (args: unknown, context: ServerContext): Promise<CallToolResult | InputRequiredResult> =>
+        toToolResult(await runTool(name, context.http?.authInfo, args, handler), config.outputSchema !== undefined);
       // Without a schema the SDK calls back with the context alone.
       return config.inputSchema === undefined
-        ? server.registerTool(name, definition as never, (() => run({})) as never)
+        ? server.registerTool(name, definition as never, ((context: ServerContext) => run({}, context)) as never)
         : server.registerTool(name, definition as never, run as never);
     },
     serve: (factory, httpOptions = {}) =>

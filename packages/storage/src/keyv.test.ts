@@ -9,7 +9,14 @@ import { keyvStorage, type KeyvStorage } from './keyv.js';
 import { ownKey, tenantKey, tenantPrefix } from './tenant-key.js';
 
 describe('the tenant-key codec', () => {
-  const tenant = fc.oneof(fc.string({ minLength: 1, maxLength: 6, unit: fc.constantFrom('a', 'b', '/', '_', '-', '.', '0', '2', 'f', 'é', '\u0000', '*') }), fc.string({ minLength: 1 }));
+  const tenant = fc.oneof(
+    fc.string({
+      minLength: 1,
+      maxLength: 6,
+      unit: fc.constantFrom('a', 'b', '/', '_', '-', '.', '0', '2', 'f', 'é', '\u0000', '*'),
+    }),
+    fc.string({ minLength: 1 }),
+  );
 
   it('gives no tenant a prefix that is another’s, or the beginning of another’s', () => {
     fc.assert(
@@ -23,28 +30,58 @@ describe('the tenant-key codec', () => {
 
   it('gives back exactly the key, to its own tenant alone', () => {
     fc.assert(
-      fc.property(tenant, tenant, fc.string({ unit: 'grapheme-ascii', minLength: 1, maxLength: 12 }), (one, two, key) => {
-        let full: string;
-        try {
-          full = tenantKey(one, key);
-        } catch {
-          return;
-        }
-        expect(ownKey(one, full)).toBe(key);
-        if (one !== two) expect(ownKey(two, full)).toBeUndefined();
-      }),
+      fc.property(
+        tenant,
+        tenant,
+        fc.string({ unit: 'grapheme-ascii', minLength: 1, maxLength: 12 }),
+        (one, two, key) => {
+          let full: string;
+          try {
+            full = tenantKey(one, key);
+          } catch {
+            return;
+          }
+          expect(ownKey(one, full)).toBe(key);
+          if (one !== two) expect(ownKey(two, full)).toBeUndefined();
+        },
+      ),
       { numRuns: 3000 },
     );
   });
 
   it.each([
-    '', '.', '..', 'a/../b', '../acme/x', 'a/./b', '/a', 'a/', 'a//b', 'a\u0000b', 'a\nb', 'a%2Fb', '%2e%2e', 'a\\b', 'e\u0301', '\ud800', 'a\u202eb', 'a\u200bb', 'x'.repeat(513), 7, null, undefined, ['a'],
+    '',
+    '.',
+    '..',
+    'a/../b',
+    '../acme/x',
+    'a/./b',
+    '/a',
+    'a/',
+    'a//b',
+    'a\u0000b',
+    'a\nb',
+    'a%2Fb',
+    '%2e%2e',
+    'a\\b',
+    'e\u0301',
+    '\ud800',
+    'a\u202eb',
+    'a\u200bb',
+    'x'.repeat(513),
+    7,
+    null,
+    undefined,
+    ['a'],
   ])('refuses the key %j', (key) => {
-    expect(() => tenantKey('acme', key as string)).toThrow(expect.objectContaining({ code: 'storage_refused' }) as Error);
+    expect(() => tenantKey('acme', key as string)).toThrow(
+      expect.objectContaining({ code: 'storage_refused' }) as Error,
+    );
   });
 
   it('takes ordinary keys, and Unicode in its normal form', () => {
-    for (const key of ['a', 'doc/1', 'ünïcode', '日本/語', 'a b', 'a*b?[c]', '__proto__', 'x'.repeat(512)]) expect(tenantKey('acme', key)).toBe(`acme/${key}`);
+    for (const key of ['a', 'doc/1', 'ünïcode', '日本/語', 'a b', 'a*b?[c]', '__proto__', 'x'.repeat(512)])
+      expect(tenantKey('acme', key)).toBe(`acme/${key}`);
   });
 
   it('has no place for an empty tenant', () => {
@@ -76,13 +113,27 @@ function suite(name: string, open: () => Keyv): void {
       const storage = keyvStorage({ keyv: open() });
       await storage.forTenant(globex).set('secret', 'of globex');
       const own = storage.forTenant(acme);
-      for (const key of ['../globex/secret', 'globex/secret', '/globex/secret', '..', 'globex\u0000/secret', '%2e%2e/globex/secret', '*', '*/secret']) {
+      for (const key of [
+        '../globex/secret',
+        'globex/secret',
+        '/globex/secret',
+        '..',
+        'globex\u0000/secret',
+        '%2e%2e/globex/secret',
+        '*',
+        '*/secret',
+      ]) {
         const value: unknown = await own.get(key).catch(() => undefined);
         expect(value).toBeUndefined();
         await own.delete(key).catch(() => false);
       }
       for (const prefix of ['*', '..', 'globex', '[', '?', '']) {
-        expect(await own.list({ prefix }).then(({ keys }) => keys, () => [])).toEqual([]);
+        expect(
+          await own.list({ prefix }).then(
+            ({ keys }) => keys,
+            () => [],
+          ),
+        ).toEqual([]);
       }
       await own.clear();
       expect(await storage.forTenant(globex).get('secret')).toBe('of globex');
@@ -92,7 +143,11 @@ function suite(name: string, open: () => Keyv): void {
       const own = keyvStorage({ keyv: open() }).forTenant(acme);
       for (const key of ['a/2', 'a/1', 'a/3', 'ab', 'b/1']) await own.set(key, 1);
       const first = await own.list({ prefix: 'a/', limit: 2 });
-      const second = await own.list({ prefix: 'a/', limit: 2, ...(first.cursor === undefined ? {} : { cursor: first.cursor }) });
+      const second = await own.list({
+        prefix: 'a/',
+        limit: 2,
+        ...(first.cursor === undefined ? {} : { cursor: first.cursor }),
+      });
       expect([first.keys, second.keys, second.cursor]).toEqual([['a/1', 'a/2'], ['a/3'], undefined]);
     });
 
@@ -106,9 +161,22 @@ function suite(name: string, open: () => Keyv): void {
     });
 
     it('agrees with a map a tenant, whatever the tenants, the keys and the order', async () => {
-      const names = fc.uniqueArray(fc.string({ unit: fc.constantFrom('a', 'b', '_', '-', '0'), minLength: 1, maxLength: 4 }).filter((id) => /^[a-z0-9]/.test(id)), { minLength: 2, maxLength: 4 });
-      const key = fc.oneof(fc.constantFrom('a', 'ab', 'a/b', 'b/a', 'a*', '_', 'a_002f'), fc.string({ unit: 'grapheme', minLength: 1, maxLength: 5 }));
-      const step = fc.record({ who: fc.nat(), key, what: fc.constantFrom('set', 'delete', 'get', 'list', 'clear'), value: fc.nat() });
+      const names = fc.uniqueArray(
+        fc
+          .string({ unit: fc.constantFrom('a', 'b', '_', '-', '0'), minLength: 1, maxLength: 4 })
+          .filter((id) => /^[a-z0-9]/.test(id)),
+        { minLength: 2, maxLength: 4 },
+      );
+      const key = fc.oneof(
+        fc.constantFrom('a', 'ab', 'a/b', 'b/a', 'a*', '_', 'a_002f'),
+        fc.string({ unit: 'grapheme', minLength: 1, maxLength: 5 }),
+      );
+      const step = fc.record({
+        who: fc.nat(),
+        key,
+        what: fc.constantFrom('set', 'delete', 'get', 'list', 'clear'),
+        value: fc.nat(),
+      });
       await fc.assert(
         fc.asyncProperty(names, fc.array(step, { maxLength: 30 }), async (tenants, steps) => {
           const storage: KeyvStorage = keyvStorage({ keyv: open() });
@@ -119,19 +187,29 @@ function suite(name: string, open: () => Keyv): void {
             const index = who % contexts.length;
             const own = storage.forTenant(contexts[index]!);
             const expected = model[index]!;
-            const accepted = await own.has(of).then(() => true, () => false);
-            if (what === 'clear' ) { await own.clear(); expected.clear(); }
-            else if (what === 'list') expect((await own.list({ limit: 1000 })).keys).toEqual([...expected.keys()].sort());
+            const accepted = await own.has(of).then(
+              () => true,
+              () => false,
+            );
+            if (what === 'clear') {
+              await own.clear();
+              expected.clear();
+            } else if (what === 'list')
+              expect((await own.list({ limit: 1000 })).keys).toEqual([...expected.keys()].sort());
             else if (!accepted) await expect(own.set(of, value)).rejects.toMatchObject({ code: 'storage_refused' });
-            else if (what === 'set') { await own.set(of, value); expected.set(of, value); }
-            else if (what === 'delete') expect(await own.delete(of)).toBe(expected.delete(of));
+            else if (what === 'set') {
+              await own.set(of, value);
+              expected.set(of, value);
+            } else if (what === 'delete') expect(await own.delete(of)).toBe(expected.delete(of));
             else expect(await own.get(of)).toBe(expected.get(of));
           }
-          await Promise.all(contexts.map(async (context, index) => {
-            const own = storage.forTenant(context);
-            const keys = [...model[index]!.keys()];
-            expect(await own.getMany(keys)).toEqual(keys.map((of) => model[index]!.get(of)));
-          }));
+          await Promise.all(
+            contexts.map(async (context, index) => {
+              const own = storage.forTenant(context);
+              const keys = [...model[index]!.keys()];
+              expect(await own.getMany(keys)).toEqual(keys.map((of) => model[index]!.get(of)));
+            }),
+          );
         }),
         { numRuns: 60 },
       );
@@ -144,7 +222,9 @@ suite('Keyv in memory', () => new Keyv());
 it('gives nothing to a context that no resolver made', () => {
   const storage = keyvStorage({ keyv: new Keyv() });
   for (const forged of [{ ...acme }, { tenant: { id: 'acme' } }, undefined, null, 'acme']) {
-    expect(() => storage.forTenant(forged as never)).toThrow(expect.objectContaining({ code: 'storage_refused' }) as Error);
+    expect(() => storage.forTenant(forged as never)).toThrow(
+      expect.objectContaining({ code: 'storage_refused' }) as Error,
+    );
   }
 });
 
@@ -163,7 +243,14 @@ describe.skipIf(skipWithoutRedis())('on a real Redis', () => {
     const own = keyvStorage({ keyv: new Keyv({ store: new KeyvRedis(victim.url) }), timeoutMs: 500 }).forTenant(acme);
     await own.set('a', 1);
     await victim.kill();
-    for (const operation of [() => own.get('a'), () => own.has('a'), () => own.set('a', 2), () => own.delete('a'), () => own.list(), () => own.getMany(['a'])]) {
+    for (const operation of [
+      () => own.get('a'),
+      () => own.has('a'),
+      () => own.set('a', 2),
+      () => own.delete('a'),
+      () => own.list(),
+      () => own.getMany(['a']),
+    ]) {
       await expect(operation()).rejects.toMatchObject({ code: 'storage_unavailable' });
     }
   });

@@ -23,16 +23,34 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
 export function tenantStoreContract(name: string, create: () => Promise<TenantStore>): void {
   describe(`the tenant store contract: ${name}`, () => {
     let store: TenantStore;
-    const tenant = (id: typeof acme, more: Partial<NewTenant> = {}): NewTenant => ({ id, name: id, domains: [`${id}.example`], ...more });
+    const tenant = (id: typeof acme, more: Partial<NewTenant> = {}): NewTenant => ({
+      id,
+      name: id,
+      domains: [`${id}.example`],
+      ...more,
+    });
 
     beforeEach(async () => {
       store = await create();
-      await store.createTenant(tenant(acme, { settings: { identityProviders: [{ provider: 'p', tenantHint: 'hint-a' }, { provider: 'shared' }] } }));
-      await store.createTenant(tenant(globex, { settings: { identityProviders: [{ provider: 'p', tenantHint: 'hint-g' }, { provider: 'shared' }] } }));
+      await store.createTenant(
+        tenant(acme, {
+          settings: { identityProviders: [{ provider: 'p', tenantHint: 'hint-a' }, { provider: 'shared' }] },
+        }),
+      );
+      await store.createTenant(
+        tenant(globex, {
+          settings: { identityProviders: [{ provider: 'p', tenantHint: 'hint-g' }, { provider: 'shared' }] },
+        }),
+      );
     });
 
     it('gives back what was stored, with defaults that give nothing away', async () => {
-      expect(await store.getTenant(acme)).toMatchObject({ id: 'acme', status: { state: 'active' }, plan: 'free', settings: { features: {}, isolation: 'prefix' } });
+      expect(await store.getTenant(acme)).toMatchObject({
+        id: 'acme',
+        status: { state: 'active' },
+        plan: 'free',
+        settings: { features: {}, isolation: 'prefix' },
+      });
       expect((await store.getTenant(acme))?.settings.allowedTools).toBeUndefined();
       expect(await store.getTenant(tenantId('nobody'))).toBeUndefined();
     });
@@ -59,13 +77,20 @@ export function tenantStoreContract(name: string, create: () => Promise<TenantSt
     it('refuses an id, a domain or a binding that is taken, and changes nothing then', async () => {
       expect(await codeOf(store.createTenant(tenant(acme)))).toBe('conflict');
       expect(await codeOf(store.updateTenant(globex, { domains: ['acme.example'] }))).toBe('conflict');
-      expect(await codeOf(store.updateTenant(globex, { settings: { identityProviders: [{ provider: 'p', tenantHint: 'hint-a' }] } }))).toBe('conflict');
+      expect(
+        await codeOf(
+          store.updateTenant(globex, { settings: { identityProviders: [{ provider: 'p', tenantHint: 'hint-a' }] } }),
+        ),
+      ).toBe('conflict');
       expect((await store.getTenantsByProvider('p', 'hint-a')).map(({ id }) => id)).toEqual(['acme']);
       expect((await store.getTenant(globex))?.domains).toEqual(['globex.example']);
     });
 
     it('moves indexes along with an update', async () => {
-      await store.updateTenant(acme, { domains: ['acme.test'], settings: { identityProviders: [{ provider: 'p', tenantHint: 'new' }] } });
+      await store.updateTenant(acme, {
+        domains: ['acme.test'],
+        settings: { identityProviders: [{ provider: 'p', tenantHint: 'new' }] },
+      });
       expect(await store.getTenantByDomain('acme.example')).toBeUndefined();
       expect((await store.getTenantByDomain('acme.test'))?.id).toBe('acme');
       expect(await store.getTenantsByProvider('p', 'hint-a')).toEqual([]);
@@ -112,7 +137,8 @@ export function tenantStoreContract(name: string, create: () => Promise<TenantSt
     it('takes users whose ids look like keys for what they are', async () => {
       const odd = ['u', 'u","x', '["user","u"]', 'u\u0000', '__proto__', 'constructor', 'u/../v', '*'];
       for (const userId of odd) await store.putMember(acme, userId, ['member']);
-      for (const userId of odd) expect((await store.getUserMemberships(userId)).map(({ userId: of }) => of)).toEqual([userId]);
+      for (const userId of odd)
+        expect((await store.getUserMemberships(userId)).map(({ userId: of }) => of)).toEqual([userId]);
       expect(await store.getUserMemberships('v')).toEqual([]);
     });
 
@@ -134,9 +160,10 @@ export function tenantStoreContract(name: string, create: () => Promise<TenantSt
     });
 
     it('lists tenants page by page, each once, in order', async () => {
-      for (const id of ['t3', 't1', 't2']) await store.createTenant({ id: tenantId(id), name: id, status: { state: 'suspended' } });
+      for (const id of ['t3', 't1', 't2'])
+        await store.createTenant({ id: tenantId(id), name: id, status: { state: 'suspended' } });
       const seen: string[] = [];
-      for (let cursor: string | undefined; ; ) {
+      for (let cursor: string | undefined; ;) {
         const page = await store.listTenants({ limit: 2, ...(cursor === undefined ? {} : { cursor }) });
         seen.push(...page.tenants.map(({ id }) => id));
         if (page.cursor === undefined) break;
@@ -147,7 +174,9 @@ export function tenantStoreContract(name: string, create: () => Promise<TenantSt
     });
 
     it('loses nothing when many write at once', async () => {
-      await Promise.all(Array.from({ length: 20 }, (_none, index) => store.putMember(acme, `u${String(index)}`, ['member'])));
+      await Promise.all(
+        Array.from({ length: 20 }, (_none, index) => store.putMember(acme, `u${String(index)}`, ['member'])),
+      );
       expect((await store.getMembers(acme)).length).toBe(20);
       expect((await store.getUserMemberships('u7')).length).toBe(1);
     });

@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Decision, Obligation, PortcullisError, TenantContext } from '@portcullis/core';
 import type { RpcId, RpcRequest } from '../message.js';
 
@@ -54,5 +53,14 @@ export interface RunningCall {
   refusal: PortcullisError | undefined;
 }
 
-/** Carries the running call from the guard to the handler, whatever server code lies between. */
-export const runningCall = new AsyncLocalStorage<RunningCall>();
+const running = new WeakMap<object, RunningCall>();
+
+/** Binds a running call to the authentication info that its handler will be given. */
+export function bindCall(authInfo: object, call: RunningCall): void {
+  running.set(authInfo, call);
+}
+
+/** The running call behind the authentication info that a handler was given; there is none but the guard's. */
+export function callOf(authInfo: object | undefined): RunningCall | undefined {
+  return authInfo === undefined ? undefined : running.get(authInfo);
+}

@@ -2,7 +2,7 @@ import { PortcullisError } from '@portcullis/core';
 import { isObject, isRequest, isResponse, type RpcId, type RpcMessage, type RpcRequest } from '../message.js';
 import type { ApprovalChannel } from '../approval/approval.js';
 import { asRefusal, type Enforcer, type ServerView } from '../enforce/enforcer.js';
-import { runningCall, type Exchange, type Permit, type RunningCall, type Verdict } from '../enforce/exchange.js';
+import { bindCall, type Exchange, type Permit, type RunningCall, type Verdict } from '../enforce/exchange.js';
 import type { Recorder } from '../enforce/record.js';
 import { registeredRule, ruleOfSchema, type ToolRule } from '../tool/catalog.js';
 import { filterList } from './filter-list.js';
@@ -207,7 +207,10 @@ export class GuardedTransport implements TransportLike {
         this.#pending.set(message.id, { request: message, call, exchange, extra });
         // What the edge authorized is what runs; a transport may have re-parsed the message in between.
         const forward = verdict.forward === verdict.request ? message : verdict.forward;
-        runningCall.run(call, () => this.onmessage?.(forward, extra));
+        // A handler finds its call by the info that it is given: one object for each call.
+        const authInfo = { ...(extra?.authInfo ?? anonymous) };
+        bindCall(authInfo, call);
+        this.onmessage?.(forward, { ...extra, authInfo });
         return;
       }
       case 'defer':
@@ -390,6 +393,9 @@ export class GuardedTransport implements TransportLike {
     this.#questions.clear();
   }
 }
+
+/** For connections that carry no authentication info, as stdio. */
+const anonymous = { token: '', clientId: '', scopes: [] };
 
 const maxPages = 100;
 

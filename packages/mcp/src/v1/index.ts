@@ -51,8 +51,8 @@ export function toolV1<Schema extends z.ZodObject, Storage>(
         ? declaredRule(authorize)
         : typedRule(authorize as never, inputSchema),
   );
-  const run = async (args: unknown): Promise<unknown> =>
-    toToolResult(await gate.parts.runTool(name, args, handler as never), false);
+  const run = async (args: unknown, extra: { readonly authInfo?: object | undefined }): Promise<unknown> =>
+    toToolResult(await gate.parts.runTool(name, extra.authInfo, args, handler as never), false);
   return server.registerTool(name, { ...definition, inputSchema: inputSchema.shape } as never, run as never);
 }
 

@@ -6,7 +6,10 @@ import { coalescer, principalKey } from './coalesce.js';
 const request = (id: string, questions = 1, attr: object = {}): CheckRequest => ({
   principal: { id, roles: ['member'], attr: attr as never },
   scope: 'acme',
-  questions: Array.from({ length: questions }, (_none, index) => ({ resource: { kind: 'doc', id: `${id}-${String(index)}`, tenant: tenantId('acme') }, actions: ['read'] })),
+  questions: Array.from({ length: questions }, (_none, index) => ({
+    resource: { kind: 'doc', id: `${id}-${String(index)}`, tenant: tenantId('acme') },
+    actions: ['read'],
+  })),
 });
 
 describe('questions that share a request', () => {
@@ -17,8 +20,15 @@ describe('questions that share a request', () => {
       return Promise.resolve(combined.questions.map(({ resource }) => [{ resource } as unknown as Decision]));
     });
     const answers = await Promise.all([check(request('a', 2)), check(request('b')), check(request('a', 1))]);
-    expect(asked.map(({ principal, questions }) => [principal.id, questions.length])).toEqual([['a', 3], ['b', 1]]);
-    expect(answers.map((answer) => answer.map(([decision]) => decision?.resource.id))).toEqual([['a-0', 'a-1'], ['b-0'], ['a-0']]);
+    expect(asked.map(({ principal, questions }) => [principal.id, questions.length])).toEqual([
+      ['a', 3],
+      ['b', 1],
+    ]);
+    expect(answers.map((answer) => answer.map(([decision]) => decision?.resource.id))).toEqual([
+      ['a-0', 'a-1'],
+      ['b-0'],
+      ['a-0'],
+    ]);
   });
 
   it('fail together, and a caller that gives up takes nobody along', async () => {
@@ -34,11 +44,20 @@ describe('questions that share a request', () => {
 
   it('share a key only if the engine would see the same principal', () => {
     const value = fc.jsonValue({ maxDepth: 2 });
-    const principal = fc.record({ id: fc.string(), roles: fc.array(fc.string()), attr: fc.dictionary(fc.string(), value) });
-    const question = fc.record({ principal, scope: fc.string(), policyVersion: fc.option(fc.string(), { nil: undefined }) });
+    const principal = fc.record({
+      id: fc.string(),
+      roles: fc.array(fc.string()),
+      attr: fc.dictionary(fc.string(), value),
+    });
+    const question = fc.record({
+      principal,
+      scope: fc.string(),
+      policyVersion: fc.option(fc.string(), { nil: undefined }),
+    });
     fc.assert(
       fc.property(question, question, (one, two) => {
-        const keyOf = (asked: typeof one): string => principalKey({ ...asked, questions: [] } as unknown as CheckRequest);
+        const keyOf = (asked: typeof one): string =>
+          principalKey({ ...asked, questions: [] } as unknown as CheckRequest);
         const same = canonical(one) === canonical(two);
         expect(keyOf(one) === keyOf(two)).toBe(same);
       }),
@@ -50,6 +69,8 @@ describe('questions that share a request', () => {
 
 function canonical(value: unknown): string {
   return JSON.stringify(value, (_name, member: unknown) =>
-    typeof member === 'object' && member !== null && !Array.isArray(member) ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1))) : member,
+    typeof member === 'object' && member !== null && !Array.isArray(member)
+      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : member,
   );
 }

@@ -52,7 +52,16 @@ describe('a registry', () => {
   });
 
   it('does not keep failures', async () => {
-    const broken = registry({ store: { ...store, getTenant: () => { loads++; return Promise.reject(new Error('down')); } }, clock: () => now });
+    const broken = registry({
+      store: {
+        ...store,
+        getTenant: () => {
+          loads++;
+          return Promise.reject(new Error('down'));
+        },
+      },
+      clock: () => now,
+    });
     await expect(broken.tenant(acme)).rejects.toThrow('down');
     await expect(broken.tenant(acme)).rejects.toThrow('down');
     expect(loads).toBe(2);
@@ -89,10 +98,14 @@ describe('good standing', () => {
 
   it('ends with the trial, at that very instant, whatever is cached', () => {
     expect(() => requireGoodStanding(tenant({ state: 'trial', expiresAt: 100 }), 99)).not.toThrow();
-    expect(() => requireGoodStanding(tenant({ state: 'trial', expiresAt: 100 }), 100)).toThrow(expect.objectContaining({ code: 'tenant_expired' }) as Error);
+    expect(() => requireGoodStanding(tenant({ state: 'trial', expiresAt: 100 }), 100)).toThrow(
+      expect.objectContaining({ code: 'tenant_expired' }) as Error,
+    );
   });
 
   it('is not of the suspended', () => {
-    expect(() => requireGoodStanding(tenant({ state: 'suspended' }), 0)).toThrow(expect.objectContaining({ code: 'tenant_suspended' }) as Error);
+    expect(() => requireGoodStanding(tenant({ state: 'suspended' }), 0)).toThrow(
+      expect.objectContaining({ code: 'tenant_suspended' }) as Error,
+    );
   });
 });

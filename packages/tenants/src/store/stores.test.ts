@@ -39,6 +39,8 @@ describe.skipIf(skipWithoutRedis())('over Redis', () => {
       await expect(store.getTenant(tenantId('acme'))).rejects.toMatchObject({ code: 'store_unavailable' });
       await expect(store.getMembership(tenantId('acme'), 'u')).rejects.toMatchObject({ code: 'store_unavailable' });
     }
-    await expect(store.putMember(tenantId('acme'), 'u', ['owner'])).rejects.toMatchObject({ code: 'store_unavailable' });
+    await expect(store.putMember(tenantId('acme'), 'u', ['owner'])).rejects.toMatchObject({
+      code: 'store_unavailable',
+    });
   });
 });
