@@ -219,9 +219,7 @@ export async function post(
 }
 
 /** The JSON-RPC messages of an answer, whether it is JSON or an event stream. */
-export async function messagesOf(
-  response: Response,
-): Promise<
+export async function messagesOf(response: Response): Promise<
   readonly {
     id?: unknown;
     result?: Record<string, unknown>;

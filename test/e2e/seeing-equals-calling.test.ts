@@ -40,30 +40,44 @@ describe('seeing equals calling', () => {
     const { cerbosSidecar } = await import('@portcullis/pdp/cerbos');
     const { mkdtemp, rm, writeFile } = await import('node:fs/promises');
     await fc.assert(
-      fc.asyncProperty(rules, fc.constantFrom('alice', 'adam'), fc.option(fc.subarray(names)), async (generated, user, allowedTools) => {
-        const folder = await mkdtemp('/tmp/portcullis-see-');
-        const text = generated
-          .map(({ effect, role, condition }) => `    - { actions: ["tools/call"], effect: ${effect}, roles: ["${role}"]${condition === null ? '' : `, condition: { match: { expr: ${JSON.stringify(condition)} } }`} }`)
-          .join('\n');
-        await writeFile(`${folder}/tool.yaml`, policy('tool', text));
-        await writeFile(`${folder}/mcp.yaml`, policy('mcp_server', '    - { actions: ["*"], effect: EFFECT_ALLOW, roles: ["*"] }'));
-        const pdp = await cerbosSidecar({ policies: folder, pollMs: 0 });
-        await harness.tenants.store.updateTenant(tenantId('acme'), { settings: { allowedTools: allowedTools ?? undefined } });
-        const gate = harness.gateWith({ pdp });
-        const endpoint = gate.serve(() => {
-          const server = new McpServer({ name: 's', version: '1' });
-          for (const name of names) server.registerTool(name, {}, () => ({ content: [{ type: 'text', text: 'ran' }] }));
-          return server;
-        });
-        const client = await connect(endpoint, await harness.token(user as 'alice'));
-        const listed = (await client.listTools()).tools.map(({ name }) => name);
-        const callable: string[] = [];
-        for (const name of names) if ((await callText(client, name)) === 'ran') callable.push(name);
-        await client.close();
-        await pdp.close();
-        await rm(folder, { recursive: true });
-        expect(listed).toEqual(callable);
-      }),
+      fc.asyncProperty(
+        rules,
+        fc.constantFrom('alice', 'adam'),
+        fc.option(fc.subarray(names)),
+        async (generated, user, allowedTools) => {
+          const folder = await mkdtemp('/tmp/portcullis-see-');
+          const text = generated
+            .map(
+              ({ effect, role, condition }) =>
+                `    - { actions: ["tools/call"], effect: ${effect}, roles: ["${role}"]${condition === null ? '' : `, condition: { match: { expr: ${JSON.stringify(condition)} } }`} }`,
+            )
+            .join('\n');
+          await writeFile(`${folder}/tool.yaml`, policy('tool', text));
+          await writeFile(
+            `${folder}/mcp.yaml`,
+            policy('mcp_server', '    - { actions: ["*"], effect: EFFECT_ALLOW, roles: ["*"] }'),
+          );
+          const pdp = await cerbosSidecar({ policies: folder, pollMs: 0 });
+          await harness.tenants.store.updateTenant(tenantId('acme'), {
+            settings: { allowedTools: allowedTools ?? undefined },
+          });
+          const gate = harness.gateWith({ pdp });
+          const endpoint = gate.serve(() => {
+            const server = new McpServer({ name: 's', version: '1' });
+            for (const name of names)
+              server.registerTool(name, {}, () => ({ content: [{ type: 'text', text: 'ran' }] }));
+            return server;
+          });
+          const client = await connect(endpoint, await harness.token(user as 'alice'));
+          const listed = (await client.listTools()).tools.map(({ name }) => name);
+          const callable: string[] = [];
+          for (const name of names) if ((await callText(client, name)) === 'ran') callable.push(name);
+          await client.close();
+          await pdp.close();
+          await rm(folder, { recursive: true });
+          expect(listed).toEqual(callable);
+        },
+      ),
       { numRuns: Number(process.env['PROPERTY_RUNS'] ?? 12) },
     );
     await harness.tenants.store.updateTenant(tenantId('acme'), { settings: { allowedTools: undefined } });
@@ -73,8 +87,13 @@ describe('seeing equals calling', () => {
 describe('a plan’s condition', () => {
   const id: PlanExpression = { type: 'variable', name: 'request.resource.id' };
   const value = (given: string | number | boolean | string[]): PlanExpression => ({ type: 'value', value: given });
-  const operation = (operator: string, ...operands: PlanExpression[]): PlanExpression => ({ type: 'operation', operator, operands });
-  const of = (condition: PlanExpression): boolean | undefined => evaluatePlan(condition, { id: 'a', attr: { level: 1 } });
+  const operation = (operator: string, ...operands: PlanExpression[]): PlanExpression => ({
+    type: 'operation',
+    operator,
+    operands,
+  });
+  const of = (condition: PlanExpression): boolean | undefined =>
+    evaluatePlan(condition, { id: 'a', attr: { level: 1 } });
 
   it.each<readonly [PlanExpression, boolean | undefined]>([
     [operation('eq', id, value('a')), true],
