@@ -32,6 +32,10 @@ export default tseslint.config(
   },
   {
     files: ['**/*.{js,mjs}'],
-    languageOptions: { globals: { process: 'readonly', console: 'readonly' } },
+    languageOptions: {
+      globals: Object.fromEntries(
+        ['process', 'console', 'performance', 'URL', 'Headers', 'crypto'].map((name) => [name, 'readonly']),
+      ),
+    },
   },
 );

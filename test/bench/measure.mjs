@@ -18,7 +18,7 @@ export async function interleave(alternatives, { rounds = 600, warmup = 100 } = 
 }
 
 export const median = (sorted) => sorted[Math.floor(sorted.length / 2)];
-export const p99 = (sorted) => sorted[Math.floor(sorted.length * 0.99)];
+const p99 = (sorted) => sorted[Math.floor(sorted.length * 0.99)];
 
 /** Prints one line a measurement, and the ratio to the first. */
 export function report(title, times) {

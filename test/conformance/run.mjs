@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { getRequestListener } from '@hono/node-server';
 import { WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/server';
 import { memoryAudit } from '@portcullis/audit';
@@ -126,7 +127,7 @@ async function run(url) {
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
   await new Promise((done) => child.once('exit', done));
-  const lines = output.split('\n').map((line) => line.replace(/\u001b\[[0-9;]*m/g, '').trim());
+  const lines = output.split('\n').map((line) => stripVTControlCharacters(line).trim());
   return lines.filter((line) => /^[✓✗] .*: \d+ passed, \d+ failed/.test(line));
 }
 

@@ -213,7 +213,7 @@ describe.each(['auto', 'legacy'] as const)('over HTTP, protocol mode %s', (mode)
   });
 
   it('lists what the caller could use, and nothing else', async () => {
-    const names = async (user: 'alice' | 'adam'): Promise<readonly string[]> => {
+    const names = async (user: 'alice' | 'adam'): Promise<string[]> => {
       const client = await connect(endpoint, await harness.token(user), { mode });
       return [
         ...(await client.listTools()).tools.map(({ name }) => name),

@@ -2,10 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
-import type { McpServer, Server } from '@modelcontextprotocol/server';
-import { memoryAudit, type AuditSink } from '@portcullis/audit';
+import { memoryAudit } from '@portcullis/audit';
 import { oidc, staticKeys, verifier } from '@portcullis/claims';
-import { tenantId, type PolicyDecisionPoint } from '@portcullis/core';
+import { tenantId } from '@portcullis/core';
 import { portcullis, type Gate, type GateOptions, type HttpOptions, type McpEndpoint } from '@portcullis/mcp';
 import { cerbosSidecar, type Sidecar } from '@portcullis/pdp/cerbos';
 import { memoryStore, registry, resolver, type Registry } from '@portcullis/tenants';
@@ -26,7 +25,7 @@ const rule = (actions: readonly string[], roles: readonly string[], more = ''): 
   `    - actions: ${JSON.stringify(actions)}\n      effect: EFFECT_ALLOW\n      roles: ${JSON.stringify(roles)}\n${more}`;
 
 /** Policies for the harness’s tools and for the MCP methods. */
-export const policies: Readonly<Record<string, string>> = {
+const policies: Readonly<Record<string, string>> = {
   'mcp_server.yaml': policy('mcp_server', rule(['*'], ['member', 'admin'])),
   'tool.yaml': policy(
     'tool',
@@ -70,7 +69,7 @@ export const policies: Readonly<Record<string, string>> = {
   ),
 };
 
-export type Users = 'alice' | 'adam' | 'gina';
+type Users = 'alice' | 'adam' | 'gina';
 
 /** Everything behind a gate, with real parts and three users: alice and adam of acme (member, admin), gina of globex (admin). */
 export interface Harness {
@@ -80,7 +79,7 @@ export interface Harness {
   readonly tenants: Registry;
   readonly issuer: LocalIssuer;
   token(user: Users, claims?: Readonly<Record<string, unknown>>): Promise<string>;
-  serve(factory: () => McpServer | Server, options?: HttpOptions): McpEndpoint;
+  serve(factory: Parameters<Gate<never>['serve']>[0], options?: HttpOptions): McpEndpoint;
   /** A gate with other options over the same parts. */
   gateWith(options: Partial<GateOptions<Map<string, string>>>): Gate<Map<string, string>>;
   /** What each tenant has stored. */
@@ -118,8 +117,8 @@ export async function startHarness(extra: Readonly<Record<string, string>> = {})
     portcullis<Map<string, string>>({
       identity,
       tenants: resolver({ registry: tenants }),
-      pdp: pdp as PolicyDecisionPoint,
-      audit: audit as AuditSink,
+      pdp: pdp,
+      audit: audit,
       resource: url,
       authorizationServers: [issuer.issuer],
       storage: ({ tenant }) => {
@@ -234,5 +233,5 @@ export async function messagesOf(response: Response): Promise<
       .map((line) => JSON.parse(line.slice(6)) as never);
   }
   const parsed = JSON.parse(text) as never;
-  return Array.isArray(parsed) ? (parsed as never[]) : [parsed];
+  return Array.isArray(parsed) ? parsed : [parsed];
 }

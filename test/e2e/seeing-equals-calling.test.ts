@@ -68,7 +68,7 @@ describe('seeing equals calling', () => {
               server.registerTool(name, {}, () => ({ content: [{ type: 'text', text: 'ran' }] }));
             return server;
           });
-          const client = await connect(endpoint, await harness.token(user as 'alice'));
+          const client = await connect(endpoint, await harness.token(user));
           const listed = (await client.listTools()).tools.map(({ name }) => name);
           const callable: string[] = [];
           for (const name of names) if ((await callText(client, name)) === 'ran') callable.push(name);

@@ -1,11 +1,11 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, readdirSync, renameSync, rmSync, writeFileSync, mkdtempSync, mkdirSync } from 'node:fs';
-import { createServer, type Server } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import grpc from '@grpc/grpc-js';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { PortcullisError, tenantId, type CheckRequest, type PolicyDecisionPoint } from '@portcullis/core';
 import { cerbos, cerbosBinary, cerbosSidecar, type Sidecar, type SidecarOptions } from '@portcullis/pdp/cerbos';
 import { policy } from '../e2e/harness.js';
@@ -156,7 +156,7 @@ describe('an endpoint that is no engine', () => {
   afterAll(() => {
     for (const server of servers) server.close();
   });
-  const listen = async (onConnection: (socket: import('node:net').Socket) => void): Promise<string> => {
+  const listen = async (onConnection: (socket: Socket) => void): Promise<string> => {
     const path = join(folder({}), 's');
     const server = createServer((socket) => {
       socket.on('error', () => undefined);
@@ -315,10 +315,10 @@ describe('policies that change', () => {
   it('are never decided half-way while they change, and nothing is denied that both versions allow', async () => {
     const policies = folder();
     const pdp = await cerbosSidecar({ policies, onPolicyError: () => undefined });
-    let stop = false;
+    const over = new AbortController();
     const outcomes = new Set<string>();
     const asking = (async () => {
-      while (!stop) outcomes.add((await ask(pdp)).outcome);
+      while (!over.signal.aborted) outcomes.add((await ask(pdp)).outcome);
     })();
     const revisions = new Set([pdp.revision]);
     for (let count = 0; count < 3; count++) {
@@ -329,7 +329,7 @@ describe('policies that change', () => {
       await until(() => !revisions.has(pdp.revision));
       revisions.add(pdp.revision);
     }
-    stop = true;
+    over.abort();
     await asking;
     expect([...outcomes]).toEqual(['allow']);
     await pdp.close();

@@ -48,7 +48,7 @@ function mutantsOf(file: string): readonly Mutant[] {
     if (!isSeq(rules)) continue;
     rules.items.forEach((item, index) => {
       const rule = item as YAMLMap;
-      const label = String(rule.get('name') ?? index);
+      const label = rule.has('name') ? JSON.stringify(rule.get('name')) : String(index);
       // A definition that others refer to cannot be taken away; that does not compile.
       if (path[0] !== 'derivedRoles')
         mutate(`without rule ${label}`, (document) => document.deleteIn([...path, index]));

@@ -24,7 +24,10 @@ describe('a verifier', () => {
   const make = (options: VerifierOptions = {}): TokenVerifier =>
     verifier([auth0({ issuer: local.issuer, audience: fixtures.audience })], { clock: () => now, ...options });
   const refusal = async (promise: Promise<unknown>): Promise<Readonly<Record<string, unknown>>> => {
-    const error: unknown = await promise.then(() => undefined, (reason: unknown) => reason);
+    const error: unknown = await promise.then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
     return error instanceof PortcullisError ? { code: error.code, ...error.data } : { code: String(error) };
   };
 
@@ -74,7 +77,10 @@ describe('a verifier', () => {
 
   it('reads a delegation chain, the present actor first', async () => {
     const token = await local.token({ act: { sub: 'agent-2', iss: 'https://a.example', act: { sub: 'agent-1' } } });
-    expect((await make().verify(token)).actors).toEqual([{ subject: 'agent-2', issuer: 'https://a.example' }, { subject: 'agent-1' }]);
+    expect((await make().verify(token)).actors).toEqual([
+      { subject: 'agent-2', issuer: 'https://a.example' },
+      { subject: 'agent-1' },
+    ]);
   });
 
   it('keeps permissions out of scopes and roles: they are the user’s, and only a claim', async () => {
@@ -86,7 +92,8 @@ describe('a verifier', () => {
 
   it('serves the MCP SDK’s bearer authentication, which answers a refusal with 401', async () => {
     const gate = requireBearerAuth({ verifier: make() });
-    const ask = (token: string): ReturnType<typeof gate> => gate(new Request('http://localhost/', { headers: { authorization: `Bearer ${token}` } }));
+    const ask = (token: string): ReturnType<typeof gate> =>
+      gate(new Request('http://localhost/', { headers: { authorization: `Bearer ${token}` } }));
     const accepted = await ask(await local.token());
     expect(accepted).toMatchObject({ clientId: fixtures.auth0.client });
     const refused = await ask(await local.token({ aud: 'other' }));
@@ -97,7 +104,14 @@ describe('a verifier', () => {
 
 describe('a configuration that cannot be right is refused at start-up', () => {
   it.each<readonly [string, () => unknown]>([
-    ['two issuers of one name', () => verifier([auth0({ domain: 'a.example', audience: 'x', name: 'n' }), auth0({ domain: 'b.example', audience: 'x', name: 'n' })])],
+    [
+      'two issuers of one name',
+      () =>
+        verifier([
+          auth0({ domain: 'a.example', audience: 'x', name: 'n' }),
+          auth0({ domain: 'b.example', audience: 'x', name: 'n' }),
+        ]),
+    ],
     ['a name with a `#`', () => verifier([auth0({ domain: 'a.example', audience: 'x', name: 'a#b' })])],
     ['an issuer over plain http', () => auth0({ issuer: 'http://a.example/', audience: 'x' })],
     ['an issuer with credentials in it', () => auth0({ issuer: 'https://u:p@a.example/', audience: 'x' })],
@@ -110,7 +124,10 @@ describe('a configuration that cannot be right is refused at start-up', () => {
     ['a pool id without a region', () => cognito({ userPoolId: 'pool', clientIds: ['x'], tokenUse: 'access' })],
     ['no client', () => cognito({ userPoolId: 'eu-west-1_Abc', clientIds: [], tokenUse: 'access' })],
     ['Okta’s org server', () => okta({ issuer: 'https://acme.okta.com', audience: 'x' })],
-    ['a key set over plain http', () => oidc({ issuer: 'https://a.example', audience: 'x', jwksUri: 'http://a.example/jwks' })],
+    [
+      'a key set over plain http',
+      () => oidc({ issuer: 'https://a.example', audience: 'x', jwksUri: 'http://a.example/jwks' }),
+    ],
     ['a configured principal without a subject', () => configuredIdentity({ subject: '' })],
   ])('%s', (_name, make) => {
     expect(make).toThrow(expect.objectContaining({ code: 'config_invalid' }) as Error);

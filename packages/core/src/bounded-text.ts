@@ -22,7 +22,7 @@ export async function readBoundedText(
     return text;
   }
   if (message.body === null) return '';
-  const reader = message.body.getReader();
+  const reader: ReadableStreamDefaultReader<Uint8Array> = message.body.getReader();
   const chunks: Uint8Array[] = [];
   for (let size = 0; ;) {
     const { done, value } = await reader.read();

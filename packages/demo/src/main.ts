@@ -157,7 +157,7 @@ async function serve(options: Options): Promise<number> {
   );
   say('A copy-paste line for an MCP client (the MCP inspector, which needs Node 22):\n');
   say(
-    `npx @modelcontextprotocol/inspector --cli ${world.url} --transport http --method tools/list --header "Authorization: Bearer ${tokens.alice}"\n`,
+    `npx @modelcontextprotocol/inspector@2 --cli ${world.url} --transport http --method tools/list --header "Authorization: Bearer ${tokens.alice}"\n`,
   );
   say(
     `Now edit ${join(options.policies, edit.file)}: in the rule "close", write tenant_editor in place of tenant_admin,`,

@@ -41,12 +41,7 @@ describe('headers and body', () => {
     ['with no header pass', {}, call, 'accepted'],
     ['of another method do not', { 'mcp-method': 'tools/list' }, call, 'header_mismatch'],
     ['of another tool do not', { 'mcp-name': 'b' }, call, 'header_mismatch'],
-    [
-      'with a name and no params do not',
-      { 'mcp-name': 'a' },
-      { ...call, params: undefined } as object,
-      'header_mismatch',
-    ],
+    ['with a name and no params do not', { 'mcp-name': 'a' }, { ...call, params: undefined }, 'header_mismatch'],
     [
       'of an encoded name that agrees pass',
       { 'mcp-name': `=?base64?${Buffer.from('ü').toString('base64')}?=` },

@@ -66,10 +66,13 @@ describe('published keys', () => {
     expect(await codeOf(identity.verify(await token()))).toBe('accepted');
   });
 
-  it.each(['down', 'slow', 'garbage', 'redirect'] as const)('accept nothing when the provider is %s from the start', async (how) => {
-    local.misbehave(how);
-    expect(await codeOf(identity.verify(await token()))).toBe('keys_unavailable');
-  });
+  it.each(['down', 'slow', 'garbage', 'redirect'] as const)(
+    'accept nothing when the provider is %s from the start',
+    async (how) => {
+      local.misbehave(how);
+      expect(await codeOf(identity.verify(await token()))).toBe('keys_unavailable');
+    },
+  );
 
   it('that were withdrawn stop serving once they are fetched again', async () => {
     const old = await token();

@@ -5,7 +5,7 @@ import { fetchJson, type FetchOptions } from './fetch-json.js';
 import { fitsAlgorithm, keyFault } from './vet.js';
 
 /** A key that may verify a signature. */
-export interface VerificationKey {
+interface VerificationKey {
   readonly key: CryptoKey | Uint8Array;
   /** The issuer that the key set ties the key to (Entra ID publishes one for each key). */
   readonly issuer: string | undefined;

@@ -4,7 +4,7 @@ import { fixtures } from '@portcullis/testing/issuers';
 import type { Document, Invoice, Ticket } from './records.js';
 
 /** The people of the demo, by the id that the gate knows them by. */
-export const people = {
+const people = {
   alice: 'auth0#auth0|alice',
   bob: `entra#${fixtures.entra.tenant}/${fixtures.entra.oid}`,
   carol: 'cognito#c0a80101-0000-4000-8000-000000000003',

@@ -5,7 +5,7 @@ import type { KeyvStorage } from '@portcullis/storage/keyv';
 import { documentSchema, invoiceSchema, ticketSchema, type Document, type Invoice, type Ticket } from './records.js';
 
 /** The records of one kind in one tenant. */
-export interface Records<T extends { readonly id: string }> {
+interface Records<T extends { readonly id: string }> {
   get(id: string): Promise<T | undefined>;
   put(record: T): Promise<void>;
   all(): Promise<readonly T[]>;

@@ -28,7 +28,7 @@ export interface ApprovalOptions {
 }
 
 /** The outcome of asking: approved (and what to hand on), or an answer that asks the client. */
-export type ApprovalOutcome =
+type ApprovalOutcome =
   | {
       readonly kind: 'approved';
       readonly forward: RpcRequest;

@@ -27,7 +27,7 @@ export async function ask(
 }
 
 /** As `ask`, for questions that are in the PDP's words already, with one action each. */
-export async function askResources(
+async function askResources(
   pdp: PolicyDecisionPoint,
   questions: readonly ResourceQuestion[],
   context: TenantContext,

@@ -36,7 +36,7 @@ export interface Permit {
 }
 
 /** The call may not run. */
-export interface RefusalVerdict {
+interface RefusalVerdict {
   readonly kind: 'refuse';
   readonly error: PortcullisError;
   readonly decisions: readonly Decision[];

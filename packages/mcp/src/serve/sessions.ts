@@ -3,7 +3,7 @@ import { PortcullisError, type Clock, type TenantContext } from '@portcullis/cor
 import type { GuardedServer } from '../transport/guard-server.js';
 
 /** A session's transport: what is used of the SDK's web-standard streamable HTTP transport. */
-export interface SessionTransport {
+interface SessionTransport {
   handleRequest(
     request: Request,
     options: { readonly authInfo: never; readonly parsedBody?: unknown },

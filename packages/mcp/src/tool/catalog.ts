@@ -53,11 +53,6 @@ export function registeredRule(server: object, name: string): ToolRule | undefin
   return registered.get(server)?.get(name);
 }
 
-/** All rules registered on this server, through the gate. */
-export function registeredRules(server: object): ReadonlyMap<string, ToolRule> {
-  return registered.get(server) ?? new Map<string, ToolRule>();
-}
-
 /** Makes the rule of a typed authorization. */
 export function typedRule(authorize: TypedAuthorize<unknown, unknown>, schema: ArgumentsSchema | undefined): ToolRule {
   return { source: 'typed', authorize, schema, scopes: authorize.scopes ?? [], publish: expressAsMapping(authorize) };

@@ -5,7 +5,7 @@ import { registeredRule, ruleOfSchema, type ToolRule } from '../tool/catalog.js'
 import { approvalChannel, GuardedTransport, type GuardOptions, type TransportLike } from './guard.js';
 
 /** A `Server` of either generation of the MCP SDK: what the guard takes hold of. */
-export interface ConnectableServer {
+interface ConnectableServer {
   connect(transport: never): Promise<void>;
 }
 

@@ -1,4 +1,5 @@
-import { McpServer, type RegisteredTool } from '@modelcontextprotocol/sdk/server/mcp.js';
+import type { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
+import { type RegisteredTool } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js';
 import type { ToolAnnotations } from '@modelcontextprotocol/sdk/types.js';
 import { PortcullisError } from '@portcullis/core';
@@ -52,7 +53,7 @@ export function toolV1<Schema extends z.ZodObject, Storage>(
         : typedRule(authorize as never, inputSchema),
   );
   const run = async (args: unknown, extra: { readonly authInfo?: object | undefined }): Promise<unknown> =>
-    toToolResult(await gate.parts.runTool(name, extra.authInfo, args, handler as never), false);
+    toToolResult(await gate.parts.runTool(name, extra.authInfo, args, handler), false);
   return server.registerTool(name, { ...definition, inputSchema: inputSchema.shape } as never, run as never);
 }
 
@@ -87,7 +88,7 @@ export function serveV1<Storage>(gate: Gate<Storage>, factory: () => McpServer |
           },
         });
         const transport = new WebStandardStreamableHTTPServerTransport({ enableJsonResponse: true });
-        await server.connect(transport as never);
+        await server.connect(transport);
         const { transport: guardedTransport } = guarded;
         const early = await preauthorize(
           requests,

@@ -13,7 +13,7 @@ const instant = z.number().int().min(0).max(8.64e15);
 const count = z.number().int().min(0);
 
 /** A domain name in lower-case ASCII form, of at least two labels. */
-export const domainSchema = z.string().transform((value, context) => {
+const domainSchema = z.string().transform((value, context) => {
   const domain = normalDomain(value);
   if (domain !== undefined) return domain;
   context.addIssue({ code: 'custom', message: 'is not a domain name' });
