@@ -28,6 +28,7 @@ export {
 } from './errors.js';
 export { evaluatePlan, type KnownResource } from './evaluate-plan.js';
 export type { Actor, Groups, Identity, IdentityVerifier } from './identity.js';
+export type { PolicyDocument, PolicyRule } from './policy-document.js';
 export { principalOf } from './principal.js';
 export { deepFreeze, isSealedIdentity, isSealedTenantContext } from './seal.js';
 export { parseStrictJson } from './strict-json.js';

@@ -62,6 +62,10 @@ const say = (text: string): void => {
   process.stdout.write(`${text}\n`);
 };
 
+function warn(findings: string): void {
+  console.error(`Tools and policies do not fit together:\n${findings}\n`);
+}
+
 async function story(options: Options): Promise<number> {
   // The story edits a policy, and leaves yours alone.
   const policies = await mkdtemp(join(tmpdir(), 'portcullis-demo-'));
@@ -69,7 +73,7 @@ async function story(options: Options): Promise<number> {
   try {
     await cp(options.policies, policies, { recursive: true });
     if (!options.json) say('Starting three identity providers, the Cerbos PDP and the MCP server …\n');
-    world = await startWorld({ policies, port: options.port, auditFile: options.audit });
+    world = await startWorld({ policies, port: options.port, auditFile: options.audit, onUnreconciled: warn });
     const printed = storyTable();
     if (!options.json) say(printed.head());
     const rows = await playStory(world, policies, (row) => {
@@ -136,6 +140,7 @@ async function serve(options: Options): Promise<number> {
     policies: options.policies,
     port: options.port ?? 4000,
     auditFile: options.audit,
+    onUnreconciled: warn,
     onPolicyChange: () => {
       say('The policies changed; the edit is live.');
     },

@@ -71,7 +71,7 @@ export async function playStory(
 
 function steps(world: World, policies: string): readonly Step[] {
   return [
-    { caller: 'alice', what: 'tools/list', expected: 'allow', contains: 'document_share', use: list },
+    { caller: 'alice', what: 'tools/list', expected: 'allow', contains: '9 tools: whoami, ', use: list },
     {
       caller: 'alice',
       what: 'document_read doc-1',

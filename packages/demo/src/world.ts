@@ -1,11 +1,14 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { getRequestListener } from '@hono/node-server';
 import { Keyv } from 'keyv';
 import { allOf, auditLog, memoryAudit, type AuditEntry } from '@portcullis/audit';
 import { auth0, cognito, entra, verifier } from '@portcullis/claims';
 import type { TenantContext } from '@portcullis/core';
 import { portcullis, type Gate, type McpEndpoint } from '@portcullis/mcp';
+import { formatFindings, readLock, reconcile } from '@portcullis/mcp/reconcile';
+import { readPolicies } from '@portcullis/pdp';
 import { cerbosSidecar, type Sidecar } from '@portcullis/pdp/cerbos';
 import { keyvStorage } from '@portcullis/storage/keyv';
 import { memoryStore, registry, resolver } from '@portcullis/tenants';
@@ -24,7 +27,11 @@ export interface WorldOptions {
   readonly auditFile?: string | undefined;
   readonly onPolicyChange?: (() => void) | undefined;
   readonly onPolicyError?: ((message: string) => void) | undefined;
+  /** Told at start when tools and policies do not fit together. */
+  readonly onUnreconciled?: ((findings: string) => void) | undefined;
 }
+
+const lockFile = join(import.meta.dirname, '..', 'tools.lock.json');
 
 /** Everything that runs in the demo. */
 export interface World {
@@ -42,42 +49,78 @@ export interface World {
  * With the real providers, `domain`, `tenant` and `userPoolId` stay and the base URLs of the local ones go.
  */
 export async function startWorld(options: WorldOptions): Promise<World> {
-  const [auth0Issuer, entraIssuer, cognitoIssuer, pdp] = await Promise.all([
-    startIssuer('auth0'),
-    startIssuer('entra'),
-    startIssuer('cognito'),
-    cerbosSidecar({
+  const opened: { close(): Promise<unknown> }[] = [];
+  const close = async (): Promise<void> => {
+    // What was opened last is closed first; a failure on the way leaves nothing open.
+    for (const part of opened.splice(0).reverse()) await part.close();
+  };
+  try {
+    return { ...(await open(options, opened)), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function open(options: WorldOptions, opened: { close(): Promise<unknown> }[]): Promise<Omit<World, 'close'>> {
+  const keep = <Part extends { close(): Promise<unknown> }>(part: Part): Part => {
+    opened.push(part);
+    return part;
+  };
+  const issuers = {
+    auth0: keep(await startIssuer('auth0')),
+    entra: keep(await startIssuer('entra')),
+    cognito: keep(await startIssuer('cognito')),
+  };
+  const pdp = keep(
+    await cerbosSidecar({
       policies: options.policies,
       onPolicyChange: () => options.onPolicyChange?.(),
       ...(options.onPolicyError === undefined
         ? {}
         : { onPolicyError: (error) => options.onPolicyError?.(error.message) }),
     }),
-  ]);
-  const store = memoryStore();
+  );
+  const store = keep(memoryStore());
   await seedTenants(store);
-  const storage = keyvStorage({ keyv: new Keyv() });
+  const storage = keep(keyvStorage({ keyv: new Keyv() }));
   await seedRecords((context) => openWorkspace(storage, context));
   const memory = memoryAudit();
-  const audit = options.auditFile === undefined ? memory : allOf(memory, auditLog({ destination: options.auditFile }));
+  const audit = keep(
+    options.auditFile === undefined ? memory : allOf(memory, auditLog({ destination: options.auditFile })),
+  );
 
   const http = createServer();
-  await new Promise<void>((resolve) => http.listen(options.port ?? 0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve, reject) => {
+    http.once('error', reject);
+    http.listen(options.port ?? 0, '127.0.0.1', resolve);
+  });
+  keep({
+    close: () => {
+      http.closeAllConnections();
+      return new Promise((resolve) => http.close(resolve));
+    },
+  });
   const url = `http://127.0.0.1:${String((http.address() as AddressInfo).port)}/mcp`;
 
   const gate = portcullis({
     identity: verifier([
       auth0({
         name: 'auth0',
-        issuer: auth0Issuer.issuer,
+        issuer: issuers.auth0.issuer,
         audience: fixtures.audience,
         requireOrganization: true,
         rolesClaim: fixtures.auth0.rolesClaim,
       }),
-      entra({ name: 'entra', authority: entraIssuer.origin, tenant: 'registered', audience: fixtures.entra.audience }),
+      entra({
+        name: 'entra',
+        authority: issuers.entra.origin,
+        tenant: 'registered',
+        audience: fixtures.entra.audience,
+      }),
       cognito({
         name: 'cognito',
-        endpoint: cognitoIssuer.origin,
+        endpoint: issuers.cognito.origin,
         userPoolId: fixtures.cognito.userPoolId,
         clientIds: [fixtures.cognito.client],
         tokenUse: 'access',
@@ -88,33 +131,20 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     audit,
     storage: (context) => openWorkspace(storage, context),
     resource: url,
-    authorizationServers: [auth0Issuer.issuer, `${entraIssuer.origin}/organizations/v2.0`, cognitoIssuer.issuer],
+    authorizationServers: [issuers.auth0.issuer, `${issuers.entra.origin}/organizations/v2.0`, issuers.cognito.issuer],
     resourceName: 'Workspace',
   });
-  const endpoint = gate.serve(() => workspaceServer(gate));
+  const { findings } = await reconcile(workspaceServer(gate), {
+    policies: await readPolicies(options.policies),
+    lock: await readLock(lockFile),
+    mappings: 'required',
+  });
+  // A server of yours would refuse to start (`assertReconciled`); in the demo you are invited to break the policies.
+  if (findings.length > 0) options.onUnreconciled?.(formatFindings(findings));
+  const endpoint = keep(gate.serve(() => workspaceServer(gate)));
   listen(http, endpoint);
 
-  return {
-    url,
-    gate,
-    issuers: { auth0: auth0Issuer, entra: entraIssuer, cognito: cognitoIssuer },
-    pdp,
-    audited: memory.entries,
-    async close() {
-      await endpoint.close();
-      http.closeAllConnections();
-      await new Promise((resolve) => http.close(resolve));
-      await Promise.all([
-        pdp.close(),
-        auth0Issuer.close(),
-        entraIssuer.close(),
-        cognitoIssuer.close(),
-        audit.close(),
-        storage.close(),
-        store.close(),
-      ]);
-    },
-  };
+  return { url, gate, issuers, pdp, audited: memory.entries };
 }
 
 function listen(http: Server, endpoint: McpEndpoint): void {

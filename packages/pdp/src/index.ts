@@ -1,3 +1,3 @@
 export { malformedObligation, obligationsOf } from './obligations.js';
 export { lintPolicies, type PolicyFinding } from './policies/lint.js';
-export { policyFiles, readPolicies, type PolicyDocument, type PolicyRule } from './policies/read.js';
+export { policyFiles, readPolicies } from './policies/read.js';

@@ -9,7 +9,7 @@ import type { Workspace } from './workspace.js';
 type About = AuthorizeContext<Workspace>;
 const id = z.string().min(1).max(64);
 
-/** The demo's server: thirteen tools over documents, tickets and invoices, each with what it needs to be allowed to do. */
+/** The demo's server: fourteen tools over documents, tickets and invoices, each with what it needs to be allowed to do. */
 export function workspaceServer(gate: Gate<Workspace>): McpServer {
   const server = new McpServer({ name: 'workspace', version: '1.0.0' }, { capabilities: { tools: {} } });
 
@@ -174,6 +174,13 @@ function ticketTools(gate: Gate<Workspace>, server: McpServer): void {
 }
 
 function invoiceTools(gate: Gate<Workspace>, server: McpServer): void {
+  const ofInvoice = async ({ id: wanted }: { id: string }, { storage }: About): Promise<ResourceRef | undefined> => {
+    const invoice = await storage.invoices.get(wanted);
+    return invoice === undefined
+      ? undefined
+      : { id: invoice.id, attr: { amount: invoice.amount, status: invoice.status } };
+  };
+
   gate.tool(
     server,
     'invoice_list',
@@ -182,20 +189,21 @@ function invoiceTools(gate: Gate<Workspace>, server: McpServer): void {
   );
   gate.tool(
     server,
+    'invoice_read',
+    {
+      description: 'Read an invoice',
+      inputSchema: z.object({ id }),
+      authorize: { kind: 'invoice', action: 'read', resource: ofInvoice },
+    },
+    async ({ id: wanted }, { storage }) => existing(await storage.invoices.get(wanted)),
+  );
+  gate.tool(
+    server,
     'invoice_refund',
     {
       description: 'Refund an invoice',
       inputSchema: z.object({ id }),
-      authorize: {
-        kind: 'invoice',
-        action: 'refund',
-        resource: async ({ id: wanted }, { storage }) => {
-          const invoice = await storage.invoices.get(wanted);
-          return invoice === undefined
-            ? undefined
-            : { id: invoice.id, attr: { amount: invoice.amount, status: invoice.status } };
-        },
-      },
+      authorize: { kind: 'invoice', action: 'refund', resource: ofInvoice },
     },
     async ({ id: wanted }, { storage }) => {
       const invoice = existing(await storage.invoices.get(wanted));

@@ -129,7 +129,7 @@ function pathOf(node: ASTNode): string | undefined {
   return undefined;
 }
 
-function childrenOf(args: unknown): readonly ASTNode[] {
+export function childrenOf(args: unknown): readonly ASTNode[] {
   if (Array.isArray(args)) return args.flatMap(childrenOf);
   return isNode(args) ? [args] : [];
 }

@@ -1,4 +1,4 @@
-import type { PolicyDocument } from './read.js';
+import type { PolicyDocument } from '@portcullis/core';
 
 /** Something about a policy that the engine accepts and a reviewer should not. */
 export interface PolicyFinding {

@@ -1,0 +1,138 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
+
+const root = join(import.meta.dirname, '..', '..');
+const command = ['--conditions=@portcullis/source', '--import=tsx', join(root, 'packages', 'demo', 'src', 'main.ts')];
+const temporary: string[] = [];
+const running: ChildProcess[] = [];
+
+afterEach(() => {
+  for (const child of running.splice(0)) child.kill('SIGKILL');
+});
+afterAll(() => {
+  for (const folder of temporary) rmSync(folder, { recursive: true, force: true });
+});
+
+function demo(...options: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, [...command, ...options], { cwd: root, encoding: 'utf8', timeout: 50_000 });
+}
+
+/** A copy of the policies in which one line is another. */
+function policiesWith(file: string, from: string, to: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'portcullis-demo-test-'));
+  temporary.push(folder);
+  cpSync(join(root, 'policies'), folder, { recursive: true });
+  const text = readFileSync(join(folder, file), 'utf8');
+  expect(text).toContain(from);
+  writeFileSync(join(folder, file), text.replace(from, to));
+  return folder;
+}
+
+interface Story {
+  readonly rows: readonly {
+    caller: string;
+    provider: string;
+    tenant: string;
+    decision: string;
+    policy: string;
+    right: boolean;
+  }[];
+  readonly audit: readonly { type: string; tenant?: string; effect?: string; code?: string }[];
+}
+
+describe('the demo', () => {
+  it('plays its story, with three providers and two tenants, and exits 0', () => {
+    const { status, stdout, stderr } = demo('--json');
+    expect(stderr).toBe('');
+    expect(status).toBe(0);
+    const { rows, audit } = JSON.parse(stdout) as Story;
+    expect(rows.every(({ right }) => right)).toBe(true);
+    expect(new Set(rows.map(({ provider }) => provider))).toEqual(new Set(['Auth0', 'Entra ID', 'Cognito', '(none)']));
+    expect(new Set(rows.map(({ decision }) => decision))).toEqual(
+      new Set(['allow', 'denied', 'tenant_required', 'tenant_mismatch', 'token_invalid', 'approval_required']),
+    );
+    // Each decision of the story is in the audit trail, the refusals at the door too.
+    expect(new Set(audit.map(({ tenant }) => tenant))).toEqual(new Set(['acme', 'globex', undefined]));
+    for (const code of ['denied', 'tenant_required', 'tenant_mismatch', 'token_invalid'])
+      expect(audit.map((entry) => entry.code)).toContain(code);
+    // No colours, no table: JSON for machines, and no token in it.
+    expect(stdout).not.toContain('\u001b');
+    expect(stdout).not.toMatch(/eyJ[\w-]+\.eyJ/);
+  });
+
+  it('prints a table for people, that names the policy that decided', () => {
+    const { status, stdout } = demo('--no-color');
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/bob +Entra ID +globex +document_read doc-1 +allow +resource\.document\.vdefault\/globex/);
+    expect(stdout).toContain('All 17 decisions were right.');
+    expect(stdout).toContain('The audit trail');
+  });
+
+  it('exits 1 when a decision is wrong', () => {
+    const policies = policiesWith('resources/tool.yaml', 'R.id in ["whoami"]', 'R.id in ["whoami"] && false');
+    const wrong = policiesWith('resources/document.yaml', 'R.attr.classification != "secret"', 'true');
+    expect(demo('--policies', wrong, '--json').status).toBe(1);
+    const { status, stderr } = demo('--policies', policies, '--json');
+    expect(stderr).toContain('never_allowed whoami');
+    expect(status).toBe(1);
+  });
+
+  it('exits 2, at once and with the reason, when it cannot start', () => {
+    const broken = policiesWith('resources/tool.yaml', 'rules:', 'rulez:');
+    const { status, stderr } = demo('--policies', broken);
+    expect(status).toBe(2);
+    expect(stderr).toContain('tool.yaml');
+    expect(demo('--policies', '/does/not/exist')).toMatchObject({ status: 2 });
+    expect(demo('--nonsense')).toMatchObject({ status: 2 });
+    expect(demo('--port', '70000').stderr).toContain('70000');
+    expect(demo('--help')).toMatchObject({ status: 0, stdout: expect.stringContaining('Usage: npm run demo') });
+  });
+
+  it('serves, prints tokens that work, and picks up an edit', async () => {
+    const policies = policiesWith('resources/ticket.yaml', 'apiVersion', 'apiVersion');
+    const child = spawn(process.execPath, [...command, '--serve', '--port', '0', '--policies', policies], {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    running.push(child);
+    let printed = '';
+    child.stdout.on('data', (chunk: Buffer) => (printed += chunk.toString()));
+    const see = async (pattern: RegExp): Promise<string> => {
+      for (const end = Date.now() + 30_000; Date.now() < end;) {
+        const found = pattern.exec(printed);
+        if (found !== null) return found[1] ?? found[0];
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      throw new Error(`never printed ${String(pattern)}:\n${printed}`);
+    };
+    const url = await see(/up at (http:\S+\/mcp)\./);
+    const alice = await see(/^ALICE=(\S+)$/m);
+    expect(await see(/^npx @modelcontextprotocol\/inspector.*$/m)).toContain(url);
+    await see(/Ctrl-C/);
+    const client = new Client({ name: 'test', version: '1' });
+    await client.connect(
+      new StreamableHTTPClientTransport(new URL(url), {
+        requestInit: { headers: { authorization: `Bearer ${alice}` } },
+      }),
+    );
+    const close = () => client.callTool({ name: 'ticket_close', arguments: { id: 't-1' } });
+    await expect(close()).rejects.toThrow('denied');
+    const file = join(policies, 'resources', 'ticket.yaml');
+    const editedAt = Date.now();
+    writeFileSync(
+      file,
+      readFileSync(file, 'utf8').replace('derivedRoles: [tenant_admin]', 'derivedRoles: [tenant_editor]'),
+    );
+    await see(/the edit is live/);
+    expect(Date.now() - editedAt).toBeLessThan(5000);
+    expect((await close()).content).toEqual([{ type: 'text', text: 'closed t-1' }]);
+    await client.close();
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGTERM');
+    expect(await ended).toBe(0);
+  });
+});
