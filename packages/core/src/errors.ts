@@ -256,12 +256,10 @@ export interface ErrorOptions {
  *
  * @example
  * ```ts
- * try {
- *   await resolver.resolve(request);
- * } catch (error) {
- *   if (error instanceof PortcullisError && error.code === 'tenant_suspended') suspendSessions();
- *   throw error;
- * }
+ * import { PortcullisError } from '@portcullis/core';
+ *
+ * const isSuspended = (error: unknown): boolean =>
+ *   error instanceof PortcullisError && error.code === 'tenant_suspended';
  * ```
  */
 export class PortcullisError extends Error {

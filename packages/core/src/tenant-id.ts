@@ -27,6 +27,8 @@ export function isTenantId(value: unknown): value is TenantId {
  * @throws PortcullisError `tenant_unknown` when the value is not a well-formed tenant id: no such tenant can exist.
  * @example
  * ```ts
+ * import { tenantId } from '@portcullis/core';
+ *
  * const acme = tenantId('acme');
  * ```
  */

@@ -70,7 +70,7 @@ export interface Edge {
  * asked by what stands behind.
  *
  * @example
- * ```ts
+ * ```text
  * const admitted = await httpEdge.admit(request);
  * if (admitted instanceof Response) return admitted;
  * return serve(admitted.context);

@@ -71,7 +71,7 @@ export interface CompiledQuestion {
  * @param declared - the value of `inputSchema["x-authzen-mapping"]`
  * @throws PortcullisError `mapping_error`, which names the member at fault
  * @example
- * ```ts
+ * ```text
  * const mapping = compileMapping({
  *   evaluation: {
  *     action: { name: 'read' },
