@@ -133,3 +133,45 @@ describe('a configuration that cannot be right is refused at start-up', () => {
     expect(make).toThrow(expect.objectContaining({ code: 'config_invalid' }) as Error);
   });
 });
+
+describe('groups that the provider did not send', () => {
+  let local: LocalIssuer;
+  beforeAll(async () => {
+    local = await startIssuer('entra');
+  });
+  afterAll(() => local.close());
+  const make = (options: VerifierOptions): TokenVerifier =>
+    verifier(
+      [entra({ name: 'entra', authority: local.origin, tenant: 'registered', audience: fixtures.entra.audience })],
+      options,
+    );
+  const overage = (): Promise<string> => local.token({ groups: undefined, hasgroups: true });
+
+  it('are fetched once for a token, by whoever can', async () => {
+    const asked: unknown[] = [];
+    const identity = make({
+      groupsOf: ({ provider, subject }) => {
+        asked.push([provider, subject]);
+        return Promise.resolve(['g1', 'g2']);
+      },
+    });
+    const token = await overage();
+    expect((await identity.verify(token)).groups).toEqual({ known: true, ids: ['g1', 'g2'] });
+    await identity.verify(token);
+    expect(asked).toEqual([['entra', `${fixtures.entra.tenant}/${fixtures.entra.oid}`]]);
+    // Nobody is asked where the provider sent them.
+    await identity.verify(await local.token({ groups: ['g9'] }));
+    expect(asked).toHaveLength(1);
+  });
+
+  it.each([
+    ['fails', () => Promise.reject(new Error('no'))],
+    ['hangs', () => new Promise<never>(() => undefined)],
+    ['answers garbage', () => Promise.resolve([1] as never)],
+  ])('stay unknown, and are not none, when fetching %s', async (_name, groupsOf) => {
+    const errors: Error[] = [];
+    const identity = make({ groupsOf, fetchTimeoutMs: 300, onError: (error) => errors.push(error) });
+    expect((await identity.verify(await overage())).groups).toEqual({ known: false, reason: 'overage' });
+    expect(errors).toHaveLength(1);
+  });
+});

@@ -6,6 +6,7 @@ import {
   systemClock,
   tokenInvalid,
   type Clock,
+  type Groups,
   type Identity,
   type IdentityVerifier,
 } from '@portcullis/core';
@@ -40,6 +41,21 @@ export interface VerifierOptions {
    * @defaultValue an error that the v2 MCP SDK recognizes
    */
   readonly oauthError?: ((error: PortcullisError) => Error) | undefined;
+  /**
+   * Fetches the groups of a user whose provider did not send them (Entra ID's *overage*). Asked once for each token; when it
+   * fails, the groups stay unknown, which policies can tell from none, and it is asked again after 30 s.
+   *
+   * @see https://learn.microsoft.com/graph/api/directoryobject-getmemberobjects
+   */
+  readonly groupsOf?:
+    | ((user: {
+        readonly provider: string;
+        readonly subject: string;
+        readonly claims: Claims;
+      }) => Promise<readonly string[]>)
+    | undefined;
+  /** Hears why groups could not be fetched. @defaultValue nobody */
+  readonly onError?: ((error: Error) => void) | undefined;
 }
 
 /** The MCP SDK's `AuthInfo`, as far as a verifier fills it. */
@@ -109,7 +125,11 @@ export function verifier(issuers: readonly Issuer[], options: VerifierOptions = 
     if (identity.expiresAt + skewOf(identity) <= clock())
       throw tokenInvalid('expired', 'the token has expired', { claim: 'exp' });
     requireNotRevoked(identity, hash);
-    if (cached === undefined) cache?.set(hash, identity);
+    if (cached === undefined) {
+      // Groups that could not be fetched are tried again before the token ends.
+      const retry = options.groupsOf !== undefined && !identity.groups.known;
+      cache?.set(hash, identity, retry ? { ttl: groupsRetryMs } : {});
+    }
     return identity;
   }
 
@@ -141,7 +161,7 @@ export function verifier(issuers: readonly Issuer[], options: VerifierOptions = 
       email: normalized.email,
       roles: normalized.roles,
       scopes: normalized.scopes,
-      groups: normalized.groups,
+      groups: await knownGroupsOf(issuer.name, normalized.subject, normalized.groups, claims),
       clientId: normalized.clientId,
       kind: normalized.kind,
       audience: normalized.audience,
@@ -151,6 +171,21 @@ export function verifier(issuers: readonly Issuer[], options: VerifierOptions = 
     });
     skews.set(identity, issuer.lifetime.clockSkewMs ?? 30_000);
     return identity;
+  }
+
+  async function knownGroupsOf(provider: string, subject: string, groups: Groups, claims: Claims): Promise<Groups> {
+    if (groups.known || options.groupsOf === undefined) return groups;
+    try {
+      const ids: unknown = await withinTime(
+        options.groupsOf({ provider, subject, claims }),
+        options.fetchTimeoutMs ?? 5_000,
+      );
+      if (Array.isArray(ids) && ids.every((id) => typeof id === 'string')) return { known: true, ids: [...ids] };
+      throw new TypeError('groupsOf gave no list of group ids');
+    } catch (error) {
+      options.onError?.(error instanceof Error ? error : new Error(String(error)));
+      return groups;
+    }
   }
 
   function issuerOf(payload: Claims): { readonly issuer: Issuer; readonly iss: string } {
@@ -202,6 +237,20 @@ export function verifier(issuers: readonly Issuer[], options: VerifierOptions = 
     },
   };
 }
+
+async function withinTime<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error('the groups were not fetched in time')), timeoutMs);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const groupsRetryMs = 30_000;
 
 const skews = new WeakMap<Identity, number>();
 
