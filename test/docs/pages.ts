@@ -27,11 +27,14 @@ function files(folder: string, ending: string): readonly string[] {
 }
 
 function snippetsOf(text: string): readonly Snippet[] {
-  return [...text.matchAll(/^```(\w+)([^\n]*)\n([\s\S]*?)^```$/gm)].map(([, language = '', info = '', code = '']) => ({
-    language,
-    file: /file=(\S+)/.exec(info)?.[1],
-    code,
-  }));
+  return [...text.matchAll(/^([ \t]*)```(\w+)([^\n]*)\n([\s\S]*?)^\1```$/gm)].map(
+    ([, indent = '', language = '', info = '', code = '']) => ({
+      language,
+      file: /file=(\S+)/.exec(info)?.[1],
+      // A block inside a list is indented with it.
+      code: code.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
+    }),
+  );
 }
 
 /** All pages for people. */

@@ -47,7 +47,7 @@ interface Endpoint {
   readonly circuit: Circuit;
 }
 
-const loopback = /^(unix:|localhost(:|$)|127\.|\[::1\])/;
+const loopback = /^(unix:|localhost(:|$)|127(\.\d{1,3}){3}(:|$)|\[::1\](:|$))/;
 
 /**
  * Asks Cerbos PDPs over gRPC.
