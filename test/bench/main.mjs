@@ -9,7 +9,7 @@ import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/cli
 import { createMcpHandler, McpServer } from '@modelcontextprotocol/server';
 import { auditLog } from '@portcullis/audit';
 import { oidc, verifier } from '@portcullis/claims';
-import { tenantId } from '@portcullis/core';
+import { principalOf, tenantId } from '@portcullis/core';
 import { portcullis } from '@portcullis/mcp';
 import { cerbos, cerbosSidecar } from '@portcullis/pdp/cerbos';
 import { memoryStore, registry, resolver } from '@portcullis/tenants';
@@ -52,11 +52,8 @@ try {
   // (a) The client, against the engine's own on the same socket.
   const raw = new GRPC(pdp.target, { tls: false });
   const ours = cerbos(pdp.target, { deadlineMs: 5000 });
-  const principal = {
-    id: 'oidc#grace',
-    roles: ['member'],
-    attr: { tenant: 'acme', plan: 'pro', scopes: ['a', 'b'], features: {} },
-  };
+  // The principal that the gate sends, so that like is compared with like.
+  const principal = principalOf(context);
   const request = {
     principal,
     scope: 'acme',
@@ -232,9 +229,34 @@ try {
   const visible = await enforcer.visibleTools(rules, context, undefined);
   if (visible.size !== 20) throw new Error(`the filter is wrong: ${String(visible.size)} tools`);
 
-  globalThis.gc?.();
+  // (d) Memory: what stays in the heap for each thing that is remembered.
+  const heap = () => {
+    globalThis.gc?.();
+    globalThis.gc?.();
+    return process.memoryUsage().heapUsed;
+  };
+  const remembered = 2000;
+  const tokens = [];
+  for (let index = 0; index < remembered; index++) {
+    tokens.push(await issuer.token({ org: undefined, sub: `user-${String(index)}` }));
+    await tenants.store.putMember(tenantId('acme'), `oidc#user-${String(index)}`, ['member']);
+  }
+  const perOne = async (work) => {
+    const before = heap();
+    for (const each of tokens) await work(each);
+    return Math.round((heap() - before) / remembered);
+  };
+  const identities = new Map();
+  const ofToken = await perOne(async (each) => identities.set(each, await identity.verify(each)));
+  const ofTenant = await perOne((each) =>
+    resolve.resolve({ identity: identities.get(each), requestId: 'bench', header: () => undefined }),
+  );
+  console.log('\n(d) memory');
   console.log(
-    `\nmemory of this process: ${(process.memoryUsage().rss / 2 ** 20).toFixed(0)} MiB; engine ${process.version}, ${process.arch}`,
+    `  a remembered token and its identity: ${String(ofToken)} bytes; a remembered membership: ${String(ofTenant)} bytes`,
+  );
+  console.log(
+    `  this process: ${(process.memoryUsage().rss / 2 ** 20).toFixed(0)} MiB resident; Node ${process.version}, ${process.arch}`,
   );
   for (const each of [plain, guarded, decided]) await each.close();
   raw.close();

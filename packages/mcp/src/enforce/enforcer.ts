@@ -184,7 +184,9 @@ export function enforcer(options: EnforcerOptions): Enforcer {
         action: question.action.name,
         attr: question.resource.properties,
       });
-      groups.set(key, [...(groups.get(key) ?? []), question]);
+      const group = groups.get(key);
+      if (group === undefined) groups.set(key, [question]);
+      else group.push(question);
     }
     const answers = new Map<Question, boolean>();
     await Promise.all(
