@@ -422,6 +422,8 @@ describe.each(setups)('tokens of $name', (setup) => {
       `${setup.audienceClaim === 'aud' ? fixtures.audience : fixtures.cognito.client}x`,
     ],
     ['nobody', ''],
+    ['this server and a number', [setup.audienceClaim === 'aud' ? fixtures.audience : fixtures.cognito.client, 7]],
+    ['this server and nobody', [setup.audienceClaim === 'aud' ? fixtures.audience : fixtures.cognito.client, '']],
   ];
   it.each(audienceAttacks)('refuses a token for %s', async (_name, audience) => {
     const refusal = await refusalOf(identity, await changed({ [setup.audienceClaim]: audience }));
@@ -542,6 +544,23 @@ describe('confusions between issuers', () => {
     await local.close();
   });
 
+  it.each([
+    'organizations',
+    'common',
+    '72F988BF-86F1-41AF-91AB-2D7CD011DB47',
+    '../72f988bf-86f1-41af-91ab-2d7cd011db47',
+  ])('refuses `%s` in place of a directory id', async (tid) => {
+    const local = await startIssuer('entra');
+    const identity = verifier([
+      entra({ name: 'entra', authority: local.origin, tenant: 'registered', audience: fixtures.entra.audience }),
+    ]);
+    expect(await refusalOf(identity, await local.token({ tid, iss: `${local.origin}/${tid}/v2.0` }))).toMatchObject({
+      code: 'token_invalid',
+      rule: 'issuer',
+    });
+    await local.close();
+  });
+
   it('says that groups are unknown when the provider sent a pointer to them', async () => {
     const local = await startIssuer('entra');
     const identity = verifier([
@@ -591,6 +610,20 @@ describe('keys that no issuer should publish', () => {
     expect(await refusalOf(verifierFor([{ ...jwk, kid: 'k', ...members }]), await sign(privateJwk, 'k'))).toMatchObject(
       { rule: 'key' },
     );
+  });
+
+  it.each([
+    ['is padded', (n: string) => `${n}==`],
+    ['has foreign characters', (n: string) => `${n.slice(0, -1)}+`],
+    ['is no text', () => 65_537],
+  ])('leaves out one whose modulus %s, and uses the others', async (_name, change) => {
+    const [bad, good] = [rsa(2048), rsa(2048)];
+    const identity = verifierFor([
+      { ...bad.jwk, n: change(String(bad.jwk.n)), kid: 'bad' },
+      { ...good.jwk, kid: 'good' },
+    ]);
+    expect(await refusalOf(identity, await sign(bad.privateJwk, 'bad'))).toMatchObject({ rule: 'key' });
+    expect((await identity.verify(await sign(good.privateJwk, 'good'))).subject).toBe('x');
   });
 
   it('leaves out one whose private part is published', async () => {

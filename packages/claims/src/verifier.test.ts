@@ -46,6 +46,12 @@ describe('a verifier', () => {
     expect(await refusal(identity.verify(token))).toMatchObject({ code: 'token_invalid', rule: 'expired' });
   });
 
+  it('does not look at a token that is too large, however good it is', async () => {
+    const token = await local.token({ essay: 'x'.repeat(20_000) });
+    expect(await refusal(make().verify(token))).toMatchObject({ code: 'token_invalid', rule: 'format' });
+    expect((await make({ maxTokenBytes: 40_000 }).verify(token)).subject).toBe('auth0|alice');
+  });
+
   it('refuses a revoked token, remembered or not, and no other', async () => {
     const identity = make();
     const [revoked, other] = [await local.token({ jti: '1' }), await local.token({ jti: '2' })];
@@ -123,6 +129,11 @@ describe('a configuration that cannot be right is refused at start-up', () => {
     ['`common` as a directory', () => entra({ tenant: 'common', audience: 'x' })],
     ['a pool id without a region', () => cognito({ userPoolId: 'pool', clientIds: ['x'], tokenUse: 'access' })],
     ['no client', () => cognito({ userPoolId: 'eu-west-1_Abc', clientIds: [], tokenUse: 'access' })],
+    ['Auth0 with neither a domain nor an issuer', () => auth0({ audience: 'x' })],
+    [
+      'Auth0 with a domain and an issuer',
+      () => auth0({ domain: 'a.auth0.com', issuer: 'https://b.auth0.com/', audience: 'x' }),
+    ],
     ['Okta’s org server', () => okta({ issuer: 'https://acme.okta.com', audience: 'x' })],
     [
       'a key set over plain http',

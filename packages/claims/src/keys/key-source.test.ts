@@ -74,6 +74,41 @@ describe('published keys', () => {
     },
   );
 
+  it.each<[string, (document: Record<string, unknown>, path: string) => Response]>([
+    ['answers with an error status and good keys', (document) => Response.json(document, { status: 500 })],
+    [
+      'publishes the metadata of another issuer',
+      (document, path) =>
+        Response.json(
+          path.endsWith('openid-configuration') ? { ...document, issuer: 'https://other.example' } : document,
+        ),
+    ],
+    [
+      'publishes no keys but a word',
+      (document, path) => Response.json(path.includes('jwks') ? { keys: 'none' } : document),
+    ],
+    [
+      'publishes metadata without a key set',
+      (document, path) =>
+        Response.json(path.endsWith('openid-configuration') ? { issuer: document['issuer'] } : document),
+    ],
+    [
+      'publishes a key set at a plain http address elsewhere',
+      (document, path) =>
+        Response.json(
+          path.endsWith('openid-configuration') ? { ...document, jwks_uri: 'http://192.0.2.1/jwks' } : document,
+        ),
+    ],
+  ])('are not believed when the provider %s', async (_name, answer) => {
+    const lying = verifier([oidc({ issuer: local.issuer, audience: fixtures.audience })], {
+      fetch: async (url, init) => {
+        const path = url instanceof Request ? url.url : String(url);
+        return answer((await (await fetch(url, init)).json()) as Record<string, unknown>, path);
+      },
+    });
+    expect(await codeOf(lying.verify(await token()))).not.toBe('accepted');
+  });
+
   it('that were withdrawn stop serving once they are fetched again', async () => {
     const old = await token();
     await identity.verify(old);
