@@ -5,6 +5,7 @@ import {
   PortcullisError,
   systemClock,
   tokenInvalid,
+  withDeadline,
   type Clock,
   type Groups,
   type Identity,
@@ -176,7 +177,7 @@ export function verifier(issuers: readonly Issuer[], options: VerifierOptions = 
   async function knownGroupsOf(provider: string, subject: string, groups: Groups, claims: Claims): Promise<Groups> {
     if (groups.known || options.groupsOf === undefined) return groups;
     try {
-      const ids: unknown = await withinTime(
+      const ids: unknown = await withDeadline(
         options.groupsOf({ provider, subject, claims }),
         options.fetchTimeoutMs ?? 5_000,
       );
@@ -236,18 +237,6 @@ export function verifier(issuers: readonly Issuer[], options: VerifierOptions = 
       }
     },
   };
-}
-
-async function withinTime<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error('the groups were not fetched in time')), timeoutMs);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 const groupsRetryMs = 30_000;

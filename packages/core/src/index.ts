@@ -1,6 +1,7 @@
 export type { Attributes, AttributeValue } from './attributes.js';
 export { readBoundedText, TooLargeError } from './bounded-text.js';
 export { systemClock, type Clock } from './clock.js';
+export { withDeadline } from './deadline.js';
 export type {
   Action,
   CallOptions,

@@ -1,5 +1,5 @@
 import type { Keyv } from 'keyv';
-import { isSealedTenantContext, PortcullisError, type TenantContext } from '@portcullis/core';
+import { isSealedTenantContext, PortcullisError, type TenantContext, withDeadline } from '@portcullis/core';
 import { ownKey, requireKeyPrefix, tenantKey } from './tenant-key.js';
 import type { KeyListOptions, KeyPage, TenantKeyValue } from './tenant-key-value.js';
 
@@ -46,21 +46,13 @@ export function keyvStorage({ keyv, timeoutMs = 2000 }: KeyvStorageOptions): Key
   keyv.on('error', (error: unknown) => (failure = error));
 
   async function run<T>(operation: () => Promise<T>): Promise<T> {
-    let timer: NodeJS.Timeout | undefined;
-    const deadline = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => {
-        reject(new Error(`no answer within ${String(timeoutMs)} ms`, { cause: failure }));
-      }, timeoutMs);
-    });
     try {
-      return await Promise.race([operation(), deadline]);
+      return await withDeadline(operation(), timeoutMs, () => failure);
     } catch (cause) {
       throw new PortcullisError('storage_unavailable', undefined, {
         detail: cause instanceof Error ? cause.message : 'the backend failed',
         cause,
       });
-    } finally {
-      clearTimeout(timer);
     }
   }
 

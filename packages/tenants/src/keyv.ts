@@ -1,5 +1,5 @@
 import type { Keyv } from 'keyv';
-import { PortcullisError, type Clock } from '@portcullis/core';
+import { PortcullisError, type Clock, withDeadline } from '@portcullis/core';
 import { backendStore } from './store/backend-store.js';
 import type { Backend } from './store/backend.js';
 import type { TenantStore } from './store/store.js';
@@ -39,21 +39,13 @@ function keyvBackend(keyv: Keyv, timeoutMs: number): Backend {
   keyv.on('error', (error: unknown) => (failure = error));
 
   async function run<T>(operation: () => Promise<T>): Promise<T> {
-    let timer: NodeJS.Timeout | undefined;
-    const deadline = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => {
-        reject(new Error(`no answer within ${String(timeoutMs)} ms`, { cause: failure }));
-      }, timeoutMs);
-    });
     try {
-      return await Promise.race([operation(), deadline]);
+      return await withDeadline(operation(), timeoutMs, () => failure);
     } catch (cause) {
       throw new PortcullisError('store_unavailable', undefined, {
         detail: cause instanceof Error ? cause.message : 'the backend failed',
         cause,
       });
-    } finally {
-      clearTimeout(timer);
     }
   }
 

@@ -1,4 +1,4 @@
-import { PortcullisError } from '@portcullis/core';
+import { PortcullisError, withDeadline } from '@portcullis/core';
 import { digest } from '@portcullis/audit';
 import { mappingMember } from '../mapping/declared.js';
 import { isObject, isResponse, type RpcId, type RpcMessage } from '../message.js';
@@ -31,7 +31,10 @@ export async function inventory(server: GuardableServer, timeoutMs: number): Pro
   const transport = new ProbeTransport();
   await inner.connect(transport as never);
   try {
-    const definitions = await within(listTools(transport), timeoutMs);
+    const definitions = await withDeadline(listTools(transport), timeoutMs).catch((cause: unknown) => {
+      if (cause instanceof PortcullisError) throw cause;
+      throw new PortcullisError('tools_unreconciled', 'the server did not list its tools in time', { cause });
+    });
     return definitions.map((definition) => describe(definition, [server, inner]));
   } finally {
     await transport.close();
@@ -122,21 +125,6 @@ async function listTools(transport: ProbeTransport): Promise<readonly ToolDefini
 
 function isDefinition(tool: unknown): tool is ToolDefinition {
   return isObject(tool) && typeof tool['name'] === 'string';
-}
-
-async function within<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(
-      () => reject(new PortcullisError('tools_unreconciled', 'the server did not list its tools in time')),
-      timeoutMs,
-    );
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** The client's end of a connection inside this process. */
