@@ -46,6 +46,19 @@ describe('a verifier', () => {
     expect(await refusal(identity.verify(token))).toMatchObject({ code: 'token_invalid', rule: 'expired' });
   });
 
+  it('tells no token from a bad one', async () => {
+    expect(await refusal(make().verify(''))).toEqual({ code: 'token_missing' });
+    expect(await refusal(make().verify(' '))).toMatchObject({ code: 'token_invalid' });
+  });
+
+  it('refuses a token that ends before it begins', async () => {
+    const seconds = Math.floor(now / 1000);
+    expect(await refusal(make().verify(await local.token({ iat: seconds + 20, exp: seconds + 10 })))).toMatchObject({
+      rule: 'lifetime',
+      claim: 'exp',
+    });
+  });
+
   it('does not look at a token that is too large, however good it is', async () => {
     const token = await local.token({ essay: 'x'.repeat(20_000) });
     expect(await refusal(make().verify(token))).toMatchObject({ code: 'token_invalid', rule: 'format' });
