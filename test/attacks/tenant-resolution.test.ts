@@ -373,9 +373,48 @@ describe('hostile requests', () => {
   it('refuses an identity that nobody verified', async () => {
     const forged = { ...shared('alice') };
     await expect(resolver({ registry: tenants }).resolve({ identity: forged, requestId: 'r' })).rejects.toThrow(
-      TypeError,
+      'the identity was not made by a verifier',
     );
   });
+
+  it('refuses a token whose tenant two customers claim, should a store ever say so', async () => {
+    const store = memoryStore();
+    const claimed = (id: string, tenantHint: string) => ({
+      id: tenantId(id),
+      name: id,
+      settings: { identityProviders: [{ provider: 'org', tenantHint, membership: 'token' as const }] },
+    });
+    const both = [
+      await store.createTenant(claimed('one', 'org_both')),
+      await store.createTenant(claimed('two', 'org_other')),
+    ];
+    await expect(store.createTenant(claimed('three', 'org_both'))).rejects.toMatchObject({ code: 'conflict' });
+    const confused = { ...store, getTenantsByProvider: () => Promise.resolve(both) };
+    await expect(
+      resolver({ registry: registry({ store: confused }) }).resolve({ identity: org('org_both'), requestId: 'r' }),
+    ).rejects.toMatchObject({ code: 'tenant_mismatch' });
+  });
+
+  it('finds on recheck that a tenant is gone', async () => {
+    const { store } = tenants;
+    await store.createTenant({
+      id: tenantId('gone'),
+      name: 'gone',
+      settings: { identityProviders: [{ provider: 'gone' }] },
+    });
+    await store.putMember(tenantId('gone'), 'gone#g', ['member']);
+    const one = resolver({ registry: tenants });
+    const context = await one.resolve({ identity: identityFor({ provider: 'gone', subject: 'g' }), requestId: 'r' });
+    await store.deleteTenant(tenantId('gone'));
+    await expect(one.recheck(context)).rejects.toMatchObject({ code: 'tenant_unknown' });
+  });
+
+  it.each(['acme.app.example.com:1234567', 'acme.app.example.com:x', 'acme.app.example.com/x', 'a b.app.example.com'])(
+    'refuses the host `%s`',
+    async (host) => {
+      expect(await resolve({ identity: shared('alice'), host }, subdomains)).toBe('host_refused');
+    },
+  );
 
   it('refuses a proxy that is no address', () => {
     expect(() => resolver({ registry: tenants, trustedProxies: ['proxy.internal'] })).toThrow(

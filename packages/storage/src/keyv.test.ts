@@ -109,6 +109,20 @@ function suite(name: string, open: () => Keyv): void {
       expect(await a.get('doc-1')).toBeUndefined();
     });
 
+    it('refuses what it could not keep or count: undefined, a time that is over, a page of nothing', async () => {
+      const own = keyvStorage({ keyv: open() }).forTenant(acme);
+      for (const operation of [
+        () => own.set('a', undefined),
+        () => own.set('a', 1, { ttlMs: 0 }),
+        () => own.set('a', 1, { ttlMs: -1 }),
+        () => own.set('a', 1, { ttlMs: Number.NaN }),
+        () => own.list({ limit: 0 }),
+        () => own.list({ limit: 1.5 }),
+      ])
+        await expect(operation()).rejects.toMatchObject({ code: 'storage_refused' });
+      expect(await own.has('a')).toBe(false);
+    });
+
     it('reaches no other tenant by any key', async () => {
       const storage = keyvStorage({ keyv: open() });
       await storage.forTenant(globex).set('secret', 'of globex');
@@ -226,6 +240,12 @@ it('gives nothing to a context that no resolver made', () => {
       expect.objectContaining({ code: 'storage_refused' }) as Error,
     );
   }
+});
+
+it('says that it cannot list where the adapter cannot', async () => {
+  const keyv = new Keyv();
+  Object.defineProperty(keyv, 'iterator', { value: undefined });
+  await expect(keyvStorage({ keyv }).forTenant(acme).list()).rejects.toMatchObject({ code: 'storage_refused' });
 });
 
 describe.skipIf(skipWithoutRedis())('on a real Redis', () => {

@@ -170,6 +170,8 @@ export function tenantStoreContract(name: string, create: () => Promise<TenantSt
         ({ cursor } = page);
       }
       expect(seen).toEqual(['acme', 'globex', 't1', 't2', 't3']);
+      for (const limit of [0, -1, 1.5, Number.NaN])
+        await expect(store.listTenants({ limit })).rejects.toMatchObject({ code: 'request_invalid' });
       expect((await store.listTenants({ state: 'suspended' })).tenants.map(({ id }) => id)).toEqual(['t1', 't2', 't3']);
     });
 
