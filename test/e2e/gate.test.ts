@@ -340,6 +340,28 @@ describe.each(['auto', 'legacy'] as const)('over HTTP, protocol mode %s', (mode)
   });
 });
 
+describe('what is recorded of arguments', () => {
+  it.each([
+    ['none', undefined],
+    ['names', ['id', 'password']],
+    ['redacted', { id: 'open', password: '[redacted]' }],
+    ['hash', { sha256: expect.stringMatching(/^[\w-]{43}$/) as string }],
+  ] as const)('is as configured: %s', async (recordArguments, expected) => {
+    const gate = harness.gateWith({ recordArguments });
+    const endpoint = gate.serve(() => server(gate));
+    await post(endpoint, await harness.token('alice'), {
+      jsonrpc: '2.0',
+      id: 1,
+      method: 'tools/call',
+      params: { name: 'note_read', arguments: { id: 'open', password: 'hunter2' } },
+    });
+    const decision = harness.audit.entries.find(({ type, name }) => type === 'decision' && name === 'note_read');
+    expect(decision).toMatchObject({ effect: 'allow' });
+    expect(decision && 'arguments' in decision ? decision.arguments : undefined).toEqual(expected);
+    expect(JSON.stringify(harness.audit.entries)).not.toContain('hunter2');
+  });
+});
+
 describe('scope', () => {
   it('is asked for after permission, all of it in one challenge', async () => {
     const endpoint = harness.serve(() => server());
@@ -701,6 +723,36 @@ describe('a gate that cannot do its work', () => {
     expect(await callText(client, 'open')).toBe('tool error: denied');
     expect(runs).toEqual([]);
     await client.close();
+  });
+});
+
+describe('lists', () => {
+  it('are private to the caller, on every page, in answers that can say so', async () => {
+    const endpoint = harness.serve(() => server());
+    const token = await harness.token('alice');
+    for (const method of ['tools/list', 'resources/list', 'resources/templates/list', 'prompts/list']) {
+      const [answer] = await messagesOf(
+        await post(
+          endpoint,
+          token,
+          {
+            jsonrpc: '2.0',
+            id: 1,
+            method,
+            params: {
+              _meta: {
+                'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+                'io.modelcontextprotocol/clientInfo': { name: 'test', version: '1' },
+                'io.modelcontextprotocol/clientCapabilities': {},
+              },
+            },
+          },
+          { 'mcp-protocol-version': '2026-07-28', 'mcp-method': method },
+        ),
+      );
+      expect(answer?.error).toBeUndefined();
+      expect(answer?.result).toMatchObject({ cacheScope: 'private' });
+    }
   });
 });
 

@@ -16,7 +16,9 @@ export async function readBoundedText(
   const declared = message.headers.get('content-length');
   if (Number(declared ?? 0) > maxBytes) throw new TooLargeError('the body is too large');
   // Where a length is declared, HTTP ends the body there; to open a stream for it would be the dearest part of all.
-  if (declared !== null && /^\d+$/.test(declared) && !message.headers.has('transfer-encoding')) {
+  // Not so where it is compressed: then the length says nothing of the text.
+  const isPlain = !message.headers.has('transfer-encoding') && !message.headers.has('content-encoding');
+  if (declared !== null && /^\d+$/.test(declared) && isPlain) {
     const text = await message.text();
     if (text.length > maxBytes) throw new TooLargeError('the body is too large');
     return text;
