@@ -94,6 +94,21 @@ describe('a bounded body', () => {
   it('is read up to the bound and no further', async () => {
     expect(await readBoundedText(new Response('äbc'), 4)).toBe('äbc');
     await expect(readBoundedText(new Response('abcde'), 4)).rejects.toThrow('too large');
+    // A length that is a lie, and one that is of something else: the compressed form.
+    await expect(readBoundedText(new Response('abcde', { headers: { 'content-length': '2' } }), 4)).rejects.toThrow(
+      'too large',
+    );
+    let read = 0;
+    const endless = new ReadableStream<Uint8Array>({
+      pull: (controller) => {
+        read += 10;
+        controller.enqueue(new Uint8Array(10));
+      },
+    });
+    await expect(
+      readBoundedText(new Response(endless, { headers: { 'content-length': '2', 'content-encoding': 'gzip' } }), 4),
+    ).rejects.toThrow('too large');
+    expect(read).toBeLessThan(100);
     await expect(readBoundedText(new Response('x', { headers: { 'content-length': '99' } }), 4)).rejects.toThrow(
       'too large',
     );
