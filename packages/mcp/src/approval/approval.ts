@@ -62,7 +62,8 @@ export function needsApproval(decisions: readonly Decision[]): boolean {
 /**
  * Human approval as an obligation.
  *
- * An approval is bound to exactly this principal, tenant, tool and arguments, is used once, and expires. What goes
+ * An approval is bound to exactly this principal, tenant, tool and arguments, and to the question that was shown: if
+ * the record changed so that policy would ask otherwise, it does not count. It is used once, and expires. What goes
  * through the client is a signed state (HS256), so that no replica has to remember a pending question.
  *
  * @see MCP 2026-07-28, multi-round-trip requests, server requirements 4 and 5
@@ -102,7 +103,8 @@ export function approvals(options: ApprovalOptions): Approvals {
 
   return {
     async require(decisions, request, context, channel) {
-      const binding = bindingOf(request, context);
+      const message = messageOf(decisions, request);
+      const binding = bindingOf(request, context, message);
       const approved = (forward: RpcRequest): ApprovalOutcome => ({
         kind: 'approved',
         forward,
@@ -122,13 +124,13 @@ export function approvals(options: ApprovalOptions): Approvals {
           kind: 'answer',
           result: {
             resultType: 'input_required',
-            inputRequests: { [inputKey]: { method: 'elicitation/create', params: formOf(decisions, request) } },
+            inputRequests: { [inputKey]: { method: 'elicitation/create', params: formOf(message) } },
             requestState: await seal(binding, {}),
           },
         };
       }
       if (channel.elicit === undefined || !channel.canElicit) throw refused('the client cannot show the question');
-      const answer = await channel.elicit(formOf(decisions, request)).catch((cause: unknown) => {
+      const answer = await channel.elicit(formOf(message)).catch((cause: unknown) => {
         throw refused('the client did not answer the question', cause);
       });
       if (!saysYes(answer)) throw refused('the call was not approved');
@@ -141,8 +143,8 @@ function refused(detail: string, cause?: unknown): PortcullisError {
   return new PortcullisError('approval_required', undefined, { detail, cause });
 }
 
-/** A digest of everything that an approval is for. */
-function bindingOf(request: RpcRequest, context: TenantContext): string {
+/** A digest of everything that an approval is for, and of what the person read. */
+function bindingOf(request: RpcRequest, context: TenantContext, message: string): string {
   const approvedCall = [
     context.identity.key,
     context.identity.clientId ?? null,
@@ -150,19 +152,23 @@ function bindingOf(request: RpcRequest, context: TenantContext): string {
     request.method,
     request.params?.['name'] ?? null,
     request.params?.['arguments'] ?? {},
+    message,
   ];
   return createHash('sha256').update(canonicalJson(approvedCall)).digest('base64url');
 }
 
-function formOf(decisions: readonly Decision[], request: RpcRequest): Readonly<Record<string, unknown>> {
+/** What the person is asked: the policy's words, which may quote the record that the call is about. */
+function messageOf(decisions: readonly Decision[], request: RpcRequest): string {
   const messages = decisions
     .flatMap((decision) => decision.obligations)
     .filter((obligation) => obligation.type === humanApproval)
     .map((obligation) => obligation.properties['message'])
     .filter((message) => typeof message === 'string');
   const name = request.params?.['name'];
-  const message =
-    messages.length > 0 ? messages.join('\n') : `Approve ${typeof name === 'string' ? name : request.method}?`;
+  return messages.length > 0 ? messages.join('\n') : `Approve ${typeof name === 'string' ? name : request.method}?`;
+}
+
+function formOf(message: string): Readonly<Record<string, unknown>> {
   return {
     mode: 'form',
     message,
