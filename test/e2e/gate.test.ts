@@ -654,6 +654,25 @@ describe('a gate that cannot do its work', () => {
     expect(errors.length).toBeGreaterThan(0);
   });
 
+  it('stops a handler whose further permission cannot be recorded', async () => {
+    let records = 0;
+    const audit = {
+      ...harness.audit,
+      record: () =>
+        ++records === 2 ? Promise.reject(new PortcullisError('audit_unavailable')) : Promise.resolve(undefined),
+    };
+    const gate = harness.gateWith({ audit, onError: () => undefined });
+    const [message] = await messagesOf(
+      await post(
+        gate.serve(() => server(gate)),
+        await harness.token('alice'),
+        calls('late', { action: 'read' }),
+      ),
+    );
+    expect(message?.error).toMatchObject({ data: { code: 'audit_unavailable' } });
+    expect(runs).toEqual([]);
+  });
+
   it.each(['tools/call', 'tools/list', 'initialize', 'resources/read'])(
     'denies %s when the PDP cannot be asked, as what it is',
     async (method) => {
