@@ -34,7 +34,10 @@ export default tseslint.config(
     files: ['**/*.{js,mjs}'],
     languageOptions: {
       globals: Object.fromEntries(
-        ['process', 'console', 'performance', 'setTimeout', 'URL', 'Headers', 'crypto'].map((name) => [name, 'readonly']),
+        ['process', 'console', 'performance', 'setTimeout', 'URL', 'Headers', 'crypto'].map((name) => [
+          name,
+          'readonly',
+        ]),
       ),
     },
   },

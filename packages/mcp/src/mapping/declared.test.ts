@@ -42,15 +42,15 @@ describe('a mapping that cannot be compiled', () => {
     ['a list', []],
     ['a text', 'read'],
   ])('has %s', (_name, declared) => {
-    expect(() => compileMapping(declared)).toThrow(failing('x-authzen-mapping') as Error);
+    expect(() => compileMapping(declared)).toThrow(failing('x-authzen-mapping'));
   });
 
   it('lacks an action or a resource that no default gives', () => {
     expect(() => compileMapping({ evaluations: { resource: note, evaluations: [{ action: read }, {}] } })).toThrow(
-      failing('evaluations.evaluations\\[1\\]') as Error,
+      failing('evaluations.evaluations\\[1\\]'),
     );
     expect(() => compileMapping({ evaluations: { action: read, evaluations: [{}] } })).toThrow(
-      failing('evaluations.evaluations\\[0\\]') as Error,
+      failing('evaluations.evaluations\\[0\\]'),
     );
   });
 
@@ -58,7 +58,7 @@ describe('a mapping that cannot be compiled', () => {
     'has the expression %s',
     (id) => {
       expect(() => compileMapping({ evaluation: { action: read, resource: { type: 'note', id } } })).toThrow(
-        failing('evaluation.resource.id') as Error,
+        failing('evaluation.resource.id'),
       );
     },
   );
@@ -106,8 +106,8 @@ describe('a mapping', () => {
       )[0]?.resource.id;
     expect(id(7)).toBe('7');
     for (const bad of [1.5, '', null, true, ['x'], { id: 'x' }, 2 ** 60])
-      expect(() => id(bad)).toThrow(failing('resource.id') as Error);
-    expect(() => id(undefined)).toThrow(failing('resource.id') as Error);
+      expect(() => id(bad)).toThrow(failing('resource.id'));
+    expect(() => id(undefined)).toThrow(failing('resource.id'));
   });
 
   it.each([
@@ -129,7 +129,7 @@ describe('a mapping', () => {
       'properties',
     ],
   ])('refuses %s, and names the field', (_name, declared, field) => {
-    expect(() => evaluate(declared)).toThrow(failing(field) as Error);
+    expect(() => evaluate(declared)).toThrow(failing(field));
   });
 
   it('cannot reach what is not given to it', () => {
@@ -140,7 +140,7 @@ describe('a mapping', () => {
       '$token.__proto__',
       '$params.toString',
     ])
-      expect(() => property(expression)).toThrow(failing('.') as Error);
+      expect(() => property(expression)).toThrow(failing('.'));
   });
 });
 
@@ -149,8 +149,7 @@ describe('the subject of a mapping', () => {
 
   it('is the token’s, by any of its names, and nobody else', () => {
     for (const id of ['$token.sub', 'alice@login', 'alice', 'idp#alice']) expect(as(id)).toHaveLength(1);
-    for (const id of ['bob', '$params.name', 'idp#bob', 'acme'])
-      expect(() => as(id)).toThrow(failing('subject.id') as Error);
+    for (const id of ['bob', '$params.name', 'idp#bob', 'acme']) expect(() => as(id)).toThrow(failing('subject.id'));
   });
 
   it('may be described further, and not otherwise', async () => {
@@ -173,6 +172,6 @@ describe('the subject of a mapping', () => {
     const by = (agent: string) =>
       evaluate({ evaluation: { action: read, resource: note, context: { agent, more: 1 } } });
     expect(by('$token.?client_id')[0]?.context).toEqual({ more: 1 });
-    expect(() => by('agent-2')).toThrow(failing('context.agent') as Error);
+    expect(() => by('agent-2')).toThrow(failing('context.agent'));
   });
 });
