@@ -828,6 +828,14 @@ describe('methods', () => {
     expect(runs).toEqual([]);
   });
 
+  it('refuses a batch of more messages than anybody sends', async () => {
+    const endpoint = harness.serve(() => server());
+    const batch = Array.from({ length: 101 }, (_none, id) => calls('open', {}, id));
+    const response = await post(endpoint, await harness.token('alice'), batch);
+    expect(response.status).toBe(400);
+    expect(runs).toEqual([]);
+  });
+
   it('hands a handler no token', async () => {
     let seen = 'nothing';
     const endpoint = harness.serve(() => {

@@ -184,6 +184,21 @@ describe('reconciliation', () => {
     expect((await reconcile(none, { policies: [] })).lock).toEqual({});
   });
 
+  it('says when a server refuses to list its tools', async () => {
+    const rude = {
+      connect: (transport: { onmessage?: (message: { id: number }) => void; send: (message: object) => void }) => {
+        transport.onmessage = ({ id }) => {
+          transport.send({ jsonrpc: '2.0', id, error: { code: -32603, message: 'no' } });
+        };
+        return Promise.resolve();
+      },
+    };
+    await expect(reconcile(rude as never, { policies: [] })).rejects.toMatchObject({
+      code: 'tools_unreconciled',
+      message: 'the server refused initialize: no',
+    });
+  });
+
   it('gives up on a server that does not answer', async () => {
     const silent = { connect: () => Promise.resolve() };
     await expect(reconcile(silent as never, { policies: [], timeoutMs: 20 })).rejects.toMatchObject({
