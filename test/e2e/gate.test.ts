@@ -99,6 +99,9 @@ function server(gate: Gate<Map<string, string>> = harness.gate): McpServer {
   gate.tool(made, 'filtered', { authorize: { kind: 'note', action: 'stamp' } }, async (_args, ctx) =>
     (await ctx.filter('read', Object.keys(notes), (id) => ({ kind: 'note', id, attr: notes[id]! }))).join(),
   );
+  gate.tool(made, 'filtered_foreign', { authorize: { kind: 'note', action: 'stamp' } }, async (_args, ctx) =>
+    (await ctx.filter('read', ['acme', 'globex'], (tenant) => ({ kind: 'note', id: 'x', attr: { tenant } }))).join(),
+  );
   gate.tool(
     made,
     'rounds',
@@ -231,6 +234,7 @@ describe.each(['auto', 'legacy'] as const)('over HTTP, protocol mode %s', (mode)
       'foreign',
       'late',
       'filtered',
+      'filtered_foreign',
       'rounds',
       'plain',
       'declared',
@@ -296,6 +300,23 @@ describe.each(['auto', 'legacy'] as const)('over HTTP, protocol mode %s', (mode)
     const alice = await connect(endpoint, await harness.token('alice'), { mode });
     expect(await callText(alice, 'late', { action: 'read' })).toBe('late ran');
     expect(await callText(alice, 'late', { action: 'write' })).toBe('-32001 denied');
+    // An obligation that turns up on the way cannot be carried out there any more.
+    expect(await callText(alice, 'late', { action: 'stamp' })).toBe('-32001 denied');
+    expect(runs).toEqual(['late@acme']);
+    expect(
+      harness.audit.entries.filter(
+        (entry) => entry.type === 'decision' && entry.decisions.some(({ resource }) => resource.id === 'x'),
+      ),
+    ).toMatchObject([
+      { effect: 'allow' },
+      { effect: 'deny', code: 'denied' },
+      { effect: 'deny', code: 'obligation_failed' },
+    ]);
+    (harness.audit.entries as unknown[]).length = 0;
+    expect(await callText(alice, 'filtered_foreign')).toBe('-32001 denied');
+    expect(
+      harness.audit.entries.filter((entry) => entry.type === 'decision' && entry.crossTenant === true),
+    ).toMatchObject([{ name: 'filtered_foreign', effect: 'deny', code: 'cross_tenant' }]);
     expect(await callText(alice, 'filtered')).toBe('open');
     const adam = await connect(endpoint, await harness.token('adam'), { mode });
     expect(await callText(adam, 'filtered')).toBe('open,closed');

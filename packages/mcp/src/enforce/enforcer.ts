@@ -12,6 +12,7 @@ import { needsApproval } from '../approval/approval.js';
 import type { RpcRequest } from '../message.js';
 import type { ToolRule } from '../tool/catalog.js';
 import { ask } from './ask.js';
+import { asRefusal } from './as-refusal.js';
 import type { Exchange, Verdict } from './exchange.js';
 import { carryOut, type ObligationHandlers } from './obligations.js';
 import { methodQuestions, toolQuestions, type StorageFor } from './questions.js';
@@ -280,15 +281,6 @@ function planAnswer(plan: Plan, { resource }: Question, context: TenantContext):
         attr: { ...resource.properties, tenant: context.tenant.id },
       });
   }
-}
-
-/** An unforeseen failure refuses, and reads as what it is: the question could not be asked. */
-export function asRefusal(error: unknown): PortcullisError {
-  if (error instanceof PortcullisError) return error;
-  return new PortcullisError('pdp_unavailable', undefined, {
-    detail: `unexpected ${error instanceof Error ? `${error.name}: ${error.message}` : typeof error} while deciding`,
-    cause: error,
-  });
 }
 
 /** Absent, the tenant has all tools; empty, it has none. */

@@ -9,6 +9,7 @@ import {
   type Tenant,
   type TenantContext,
 } from '@portcullis/core';
+import { asRefusal } from '../enforce/as-refusal.js';
 import { ask } from '../enforce/ask.js';
 import type { Question } from '../mapping/question.js';
 import type { RunningCall } from '../enforce/exchange.js';
@@ -75,6 +76,21 @@ export function toolContext<Storage>(
   record: DecisionRecorder,
 ): ToolContext<Storage> {
   const { context, signal } = call.exchange;
+
+  /** Refuses, on record. */
+  async function refuse(error: PortcullisError, decisions: readonly Decision[]): Promise<never> {
+    await record(decisions, call, error);
+    throw error;
+  }
+
+  async function asked(questions: readonly Question[]): Promise<readonly Decision[]> {
+    try {
+      return await ask(pdp, questions, context, signal);
+    } catch (error) {
+      return refuse(asRefusal(error), []);
+    }
+  }
+
   return {
     tenant: context.tenant,
     principal: principalOf(context),
@@ -85,36 +101,20 @@ export function toolContext<Storage>(
     decisions: call.permit.decisions,
     signal,
     async authorize(action, resource) {
-      try {
-        const [decision] = await ask(pdp, [questionOf(action, resource)], context, signal);
-        if (decision?.effect !== 'allow') {
-          await record(decision === undefined ? [] : [decision], call, new PortcullisError('denied'));
-          throw new PortcullisError('denied');
-        }
-        // Nobody is left to carry out an obligation in the middle of a handler.
-        if (decision.obligations.length > 0) {
-          throw new PortcullisError('obligation_failed', undefined, {
-            detail: 'an obligation on a question that a handler asked',
-          });
-        }
-        await record([decision], call);
-        return decision;
-      } catch (error) {
-        const refusal =
-          error instanceof PortcullisError
-            ? error
-            : new PortcullisError('pdp_unavailable', undefined, { cause: error });
-        if (refusal.code === 'cross_tenant' || refusal.code === 'pdp_unavailable') await record([], call, refusal);
-        throw refusal;
+      const [decision] = await asked([questionOf(action, resource)]);
+      if (decision?.effect !== 'allow') {
+        return refuse(new PortcullisError('denied'), decision === undefined ? [] : [decision]);
       }
+      // Nobody is left to carry out an obligation in the middle of a handler.
+      if (decision.obligations.length > 0) {
+        const detail = 'an obligation on a question that a handler asked';
+        return refuse(new PortcullisError('obligation_failed', undefined, { detail }), [decision]);
+      }
+      await record([decision], call);
+      return decision;
     },
     async filter(action, items, describe) {
-      const decisions = await ask(
-        pdp,
-        items.map((item) => questionOf(action, describe(item))),
-        context,
-        signal,
-      );
+      const decisions = await asked(items.map((item) => questionOf(action, describe(item))));
       return items.filter(
         (_item, index) => decisions[index]?.effect === 'allow' && decisions[index].obligations.length === 0,
       );

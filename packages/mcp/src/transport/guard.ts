@@ -1,7 +1,8 @@
 import { PortcullisError } from '@portcullis/core';
 import { isObject, isRequest, isResponse, type RpcId, type RpcMessage, type RpcRequest } from '../message.js';
 import type { ApprovalChannel } from '../approval/approval.js';
-import { asRefusal, type Enforcer, type ServerView } from '../enforce/enforcer.js';
+import { asRefusal } from '../enforce/as-refusal.js';
+import type { Enforcer, ServerView } from '../enforce/enforcer.js';
 import { bindCall, type Exchange, type Permit, type RunningCall, type Verdict } from '../enforce/exchange.js';
 import type { Recorder } from '../enforce/record.js';
 import { registeredRule, ruleOfSchema, type ToolRule } from '../tool/catalog.js';
