@@ -327,7 +327,7 @@ describe.each(['auto', 'legacy'] as const)('over HTTP, protocol mode %s', (mode)
     for (const [allowedTools, listed, answer] of [
       [['plain'], ['plain'], '-32001 denied'],
       [[], [], '-32001 denied'],
-      [undefined, 13, 'open ran'],
+      [undefined, 14, 'open ran'],
     ] as const) {
       await store.updateTenant(tenantId('acme'), {
         settings: { allowedTools: allowedTools === undefined ? undefined : [...allowedTools] },

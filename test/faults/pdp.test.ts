@@ -388,3 +388,33 @@ describe('what is left behind', () => {
     expect(() => cerbosBinary('plan9', 'mips')).toThrow(/npm brings no cerbos binary for plan9-mips.*cerbos\(target\)/);
   });
 });
+
+describe('a client that cannot ask', () => {
+  it('has no target', () => {
+    expect(() => cerbos([])).toThrow(expect.objectContaining({ code: 'config_invalid' }) as Error);
+  });
+
+  it('was closed, or was told to give up before it began', async () => {
+    const sidecar = await cerbosSidecar({ policies: folder(), pollMs: 0 });
+    const client = cerbos(sidecar.target);
+    expect((await ask(client)).outcome).toBe('allow');
+    const given = client.check(question(), { signal: AbortSignal.abort() });
+    await expect(given).rejects.toMatchObject({ code: 'pdp_unavailable', detail: 'the caller gave up' });
+    await client.close();
+    await expect(client.check(question())).rejects.toMatchObject({
+      code: 'pdp_unavailable',
+      detail: 'the client is closed',
+    });
+    await sidecar.close();
+  });
+
+  it('does not ask twice for one action on one resource', async () => {
+    await expect(cerbos('127.0.0.1:1').check(question(1, ['read', 'read']))).rejects.toThrow(TypeError);
+  });
+});
+
+describe('the engine that npm brings', () => {
+  it('is the pinned one: its semantics move between versions', () => {
+    expect(execFileSync(cerbosBinary(), ['--version'], { encoding: 'utf8' })).toContain('0.51.0');
+  });
+});
