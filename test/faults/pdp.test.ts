@@ -3,7 +3,7 @@ import { existsSync, readdirSync, renameSync, rmSync, writeFileSync, mkdtempSync
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { create, toBinary } from '@bufbuild/protobuf';
 import grpc from '@grpc/grpc-js';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { PortcullisError, tenantId, type CheckRequest, type PolicyDecisionPoint } from '@portcullis/core';
@@ -198,42 +198,76 @@ describe('an endpoint that is no engine', () => {
   });
 });
 
+type Respond = (error: { code: number; details: string } | null, value?: Buffer) => void;
+
+/** A gRPC server with Cerbos’s method, and a handler of the test’s own. */
+async function engineThat(handle: (respond: Respond) => void): Promise<{ target: string; stop: () => void }> {
+  const server = new grpc.Server();
+  server.addService(
+    {
+      CheckResources: {
+        path: '/cerbos.svc.v1.CerbosService/CheckResources',
+        requestStream: false,
+        responseStream: false,
+        requestSerialize: (value: Buffer) => value,
+        requestDeserialize: (value: Buffer) => value,
+        responseSerialize: (value: Buffer) => value,
+        responseDeserialize: (value: Buffer) => value,
+      },
+    },
+    {
+      CheckResources: (_call: unknown, respond: Respond) => {
+        handle(respond);
+      },
+    },
+  );
+  const target = `unix:${join(folder({}), 'l')}`;
+  await new Promise<void>((resolve, reject) => {
+    server.bindAsync(target, grpc.ServerCredentials.createInsecure(), (error) =>
+      error === null ? resolve() : reject(error),
+    );
+  });
+  return { target, stop: () => server.forceShutdown() };
+}
+
+describe('an engine that fails', () => {
+  it.each([
+    ['is not available is asked again, so often and no more', grpc.status.UNAVAILABLE, 3],
+    ['refuses the question is not asked again', grpc.status.INVALID_ARGUMENT, 1],
+    ['has an inner failure is not asked again', grpc.status.INTERNAL, 1],
+    ['does not know us is not asked again', grpc.status.PERMISSION_DENIED, 1],
+    ['is out of resources is not asked again', grpc.status.RESOURCE_EXHAUSTED, 1],
+  ])('because it %s', async (_name, code, times) => {
+    let asked = 0;
+    const { target, stop } = await engineThat((respond) => {
+      asked++;
+      respond({ code, details: 'no' });
+    });
+    const pdp = cerbos(target, { deadlineMs, retries: 2 });
+    expect((await ask(pdp)).outcome).toBe('pdp_unavailable');
+    expect(asked).toBe(times);
+    await pdp.close();
+    stop();
+  });
+
+  it('at one endpoint is asked at the next', async () => {
+    const bad = await engineThat((respond) => respond({ code: grpc.status.UNAVAILABLE, details: 'no' }));
+    const good = await cerbosSidecar({ policies: folder(), pollMs: 0 });
+    const pdp = cerbos([bad.target, good.target], { deadlineMs: 2000 });
+    for (let count = 0; count < 6; count++) expect((await ask(pdp)).outcome).toBe('allow');
+    await pdp.close();
+    await good.close();
+    bad.stop();
+  });
+});
+
 describe('an engine that lies', () => {
-  /** A gRPC server with Cerbos’s method, and answers that no engine would give. */
+  /** An engine with answers that none would give. */
   async function liar(answer: object): Promise<{ target: string; stop: () => void }> {
-    const { CheckResourcesResponseSchema } = (await import('@cerbos/api/cerbos/response/v1/response_pb')) as {
+    const { CheckResourcesResponseSchema: schema } = (await import('@cerbos/api/cerbos/response/v1/response_pb')) as {
       CheckResourcesResponseSchema: Parameters<typeof create>[0];
     };
-    const server = new grpc.Server();
-    server.addService(
-      {
-        CheckResources: {
-          path: '/cerbos.svc.v1.CerbosService/CheckResources',
-          requestStream: false,
-          responseStream: false,
-          requestSerialize: (value: Buffer) => value,
-          requestDeserialize: (value: Buffer) => value,
-          responseSerialize: (value: Buffer) => value,
-          responseDeserialize: (value: Buffer) => value,
-        },
-      },
-      {
-        CheckResources: (_call: unknown, respond: (error: null, value: Buffer) => void) => {
-          respond(
-            null,
-            Buffer.from(toBinary(CheckResourcesResponseSchema, create(CheckResourcesResponseSchema, answer as never))),
-          );
-        },
-      },
-    );
-    expect(fromBinary).toBeDefined();
-    const target = `unix:${join(folder({}), 'l')}`;
-    await new Promise<void>((resolve, reject) => {
-      server.bindAsync(target, grpc.ServerCredentials.createInsecure(), (error) =>
-        error === null ? resolve() : reject(error),
-      );
-    });
-    return { target, stop: () => server.forceShutdown() };
+    return engineThat((respond) => respond(null, Buffer.from(toBinary(schema, create(schema, answer as never)))));
   }
   const allow = 1;
 
