@@ -754,6 +754,17 @@ describe('a gate that cannot do its work', () => {
     expect(runs).toEqual([]);
   });
 
+  it('takes a server once, and before it is connected', async () => {
+    const twice = server();
+    const { gate } = harness;
+    const nobody = () => Promise.reject(new PortcullisError('token_missing'));
+    gate.guard(twice, nobody);
+    expect(() => gate.guard(twice, nobody)).toThrow('guarded already');
+    const connected = server();
+    await connected.connect(InMemoryTransport.createLinkedPair()[0]);
+    expect(() => gate.guard(connected, nobody)).toThrow('connected already');
+  });
+
   it('runs no tool of a server that was connected past it', async () => {
     const bare = server();
     const [ours, theirs] = InMemoryTransport.createLinkedPair();

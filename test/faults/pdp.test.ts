@@ -287,10 +287,11 @@ describe('an engine that lies', () => {
     ['another action', { results: [{ resource: { kind: 'note', id: 'n0' }, actions: { write: allow } }] }],
     ['an effect that there is none of', { results: [{ resource: { kind: 'note', id: 'n0' }, actions: { read: 3 } }] }],
     ['no effect', { results: [{ resource: { kind: 'note', id: 'n0' }, actions: { read: 0 } }] }],
-  ])('and answers %s denies', async (_name, answer) => {
+  ])('and answers %s denies', async (name, answer) => {
     const { target, stop } = await liar(answer);
     const pdp = cerbos(target, { deadlineMs });
-    expect(['pdp_unavailable', 'deny']).toContain((await ask(pdp)).outcome);
+    // The engine's own client reads an effect that it does not know as a denial.
+    expect((await ask(pdp)).outcome).toBe(name.includes('effect') ? 'deny' : 'pdp_unavailable');
     await pdp.close();
     stop();
   });

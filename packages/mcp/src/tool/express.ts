@@ -6,8 +6,9 @@ import type { ResourceRef, TypedAuthorize } from './authorize.js';
  * Says a typed authorization as an `x-authzen-mapping`, so that clients and gateways can read it in `tools/list`.
  *
  * The resource function is called once with an argument that records which members it reads. A function that only
- * picks members out of its arguments can be said as a mapping; one that computes, loads or waits cannot, and then
- * nothing is published: enforcement does not depend on it.
+ * picks members out of its arguments can be said as a mapping; one that computes, loads, waits or branches cannot, and
+ * then nothing is published: enforcement does not depend on it, but a gateway that reads it must not be misled. That a
+ * recorded member was compared cannot be seen from outside, and so the function's own text has to be plain.
  *
  * @returns the mapping, or `undefined` when it cannot be expressed
  */
@@ -33,6 +34,7 @@ export function expressAsMapping<Args, Storage>(authorize: TypedAuthorize<Args, 
 }
 
 function record<Args, Storage>(resource: NonNullable<TypedAuthorize<Args, Storage>['resource']>): ResourceRef {
+  if (!isPlain(resource)) throw new Inexpressible();
   const result = resource(recorder('params.arguments') as Args, recorder(undefined) as never);
   if (result instanceof Promise) {
     result.catch(() => undefined);
@@ -40,6 +42,18 @@ function record<Args, Storage>(resource: NonNullable<TypedAuthorize<Args, Storag
   }
   if (result === undefined) throw new Inexpressible();
   return result;
+}
+
+const texts = /'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"/g;
+const keywords =
+  /\b(?:if|else|switch|for|while|do|try|new|typeof|instanceof|in|await|yield|this|function|async|throw|delete|void)\b/;
+
+/** Whether a function is an arrow without an operator, a call or a default: then there is nothing that it could decide. */
+function isPlain(resource: (...args: never) => unknown): boolean {
+  const [parameters, body, ...more] = Function.prototype.toString.call(resource).replace(texts, "''").split('=>');
+  if (parameters === undefined || body === undefined || more.length > 0) return false;
+  const calls = /[\w$)\]]\s*\(/.test(body.replace(/\breturn\s*\(/g, '('));
+  return !/[^\w$\s{}()[\],:.;'"]/.test(parameters + body) && !keywords.test(body) && !calls;
 }
 
 /** Thrown when a resource function does more than pick members. */

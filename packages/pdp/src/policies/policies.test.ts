@@ -1,0 +1,114 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { lintPolicies } from './lint.js';
+import { policyFiles, readPolicies } from './read.js';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'portcullis-read-'));
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+function write(file: string, text: string): void {
+  mkdirSync(dirname(join(folder, file)), { recursive: true });
+  writeFileSync(join(folder, file), text);
+}
+const base = (rules: string, more = ''): string =>
+  `apiVersion: api.cerbos.dev/v1\nresourcePolicy:\n  resource: note\n  version: default\n${more}  rules:\n${rules}`;
+
+describe('reading policies', () => {
+  it('reads what the engine would load, and describes it', async () => {
+    write(
+      'note.yaml',
+      base(
+        '    - { actions: [read], effect: EFFECT_ALLOW, roles: [member], condition: { match: { expr: "true" } } }\n',
+      ),
+    );
+    write(
+      'deep/er/principal.yml',
+      'apiVersion: api.cerbos.dev/v1\nprincipalPolicy:\n  principal: p\n  version: default\n  rules: [{ resource: note, actions: [{ action: "*", effect: EFFECT_DENY }] }]\n',
+    );
+    write(
+      'two.yaml',
+      `${base('    - { actions: ["*"], effect: EFFECT_DENY, roles: ["*"] }\n', '  scope: acme\n  scopePermissions: SCOPE_PERMISSIONS_REQUIRE_PARENTAL_CONSENT_FOR_ALLOWS\n')}---\napiVersion: api.cerbos.dev/v1\nrolePolicy: { role: helper, scope: acme, rules: [{ resource: note, allowActions: [read] }] }\n`,
+    );
+    write('off.yaml', `disabled: true\n${base('    []\n')}`);
+    write('note_test.yaml', 'name: x\ntests: []\n');
+    write('testdata/principals.yaml', 'principals: {}\n');
+    write('_schemas/note.json', '{}');
+    write('.hidden/policy.yaml', 'nonsense: [');
+    write('README.md', '# no policy');
+    expect(await policyFiles(folder)).toEqual(['deep/er/principal.yml', 'note.yaml', 'off.yaml', 'two.yaml']);
+    expect(await readPolicies(folder)).toMatchObject([
+      { file: 'deep/er/principal.yml', kind: 'principal', name: 'p', rules: [{ actions: ['*'], effect: 'deny' }] },
+      {
+        file: 'note.yaml',
+        kind: 'resource',
+        name: 'note',
+        scope: '',
+        requiresParentalConsent: false,
+        rules: [{ actions: ['read'], effect: 'allow', roles: ['member'], condition: '{"match":{"expr":"true"}}' }],
+      },
+      {
+        file: 'two.yaml',
+        kind: 'resource',
+        scope: 'acme',
+        requiresParentalConsent: true,
+        rules: [{ effect: 'deny', roles: ['*'] }],
+      },
+      { file: 'two.yaml', kind: 'role', name: 'helper', rules: [{ actions: ['read'], effect: 'allow' }] },
+    ]);
+  });
+
+  it.each([
+    ['is no YAML', 'a: [', /^note\.yaml: /],
+    ['has a member twice', 'apiVersion: a\napiVersion: b\n', /^note\.yaml: .*unique/],
+    ['has no apiVersion', 'resourcePolicy: { resource: note }\n', /^note\.yaml: /],
+    ['has rules that are no list', base('    read: x\n'), /^note\.yaml: /],
+    ['is a text', 'just text\n', /^note\.yaml: /],
+  ])('names the file that %s', async (_name, text, message) => {
+    write('note.yaml', text);
+    await expect(readPolicies(folder)).rejects.toMatchObject({
+      code: 'policies_invalid',
+      message: expect.stringMatching(message) as string,
+    });
+  });
+
+  it('says when there is no such folder', async () => {
+    await expect(readPolicies(join(folder, 'nowhere'))).rejects.toMatchObject({ code: 'policies_invalid' });
+  });
+});
+
+describe('the lint', () => {
+  const findings = async (text: string) => {
+    write('note.yaml', text);
+    return lintPolicies(await readPolicies(folder)).map(({ severity, rule }) => `${severity} ${rule}`);
+  };
+  const allow = '    - { actions: [read], effect: EFFECT_ALLOW, roles: [member] }\n';
+  const deny = (expr: string): string =>
+    `    - { actions: [read], effect: EFFECT_DENY, roles: ["*"], condition: { match: { expr: '${expr}' } } }\n`;
+
+  it('finds a scoped policy that could widen its parent', async () => {
+    expect(await findings(base(allow))).toEqual([]);
+    expect(await findings(base(allow, '  scope: acme\n'))).toEqual(['error scope_may_widen']);
+    expect(
+      await findings(base(allow, '  scope: acme\n  scopePermissions: SCOPE_PERMISSIONS_OVERRIDE_PARENT\n')),
+    ).toEqual(['error scope_may_widen']);
+    expect(
+      await findings(
+        base(allow, '  scope: acme\n  scopePermissions: SCOPE_PERMISSIONS_REQUIRE_PARENTAL_CONSENT_FOR_ALLOWS\n'),
+      ),
+    ).toEqual([]);
+  });
+
+  it('finds a deny rule that errs, and so does not deny, where an attribute is missing', async () => {
+    expect(await findings(base(deny('R.attr.status == "closed"')))).toEqual(['warning deny_may_err']);
+    expect(await findings(base(deny('request.resource.attr.status == "closed"')))).toEqual(['warning deny_may_err']);
+    expect(await findings(base(deny('has(R.attr.status) && R.attr.status == "closed"')))).toEqual([]);
+    expect(await findings(base(deny('R.attr.tenant != P.attr.tenant')))).toEqual([]);
+    expect(await findings(base(allow))).toEqual([]);
+  });
+});
