@@ -11,7 +11,7 @@ import type { TenantContext } from './tenant.js';
  * @example
  * ```text
  * { id: "auth0#auth0|alice", roles: ["member"],
- *   attr: { tenant: "acme", plan: "pro", features: { beta: true }, scopes: ["docs:read"], client: "claude",
+ *   attr: { tenant: "acme", plan: "pro", features: { beta: true }, scopes: ["docs:read"], client: "agent-1",
  *           issuer: "https://acme.eu.auth0.com/", provider: "auth0", subject: "auth0|alice", kind: "user",
  *           groups: [], groups_known: true, actors: [] } }
  * ```
