@@ -777,6 +777,41 @@ describe('a gate that cannot do its work', () => {
   });
 });
 
+describe('bodies that are no message', () => {
+  it.each([
+    ['{', 'application/json', 400, -32700],
+    ['', 'application/json; charset=utf-8', 400, -32700],
+    ['{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call"}', 'application/json', 400, -32600],
+    ['[]', 'application/json', 400, -32600],
+    ['7', 'application/json', 400, -32600],
+    ['{"jsonrpc":"2.0","id":{},"method":"tools/call","params":{"name":"open"}}', 'application/json', 400, -32600],
+    ['{"jsonrpc":"2.0","id":1,"method":"ping"}', 'text/plain', 415, -32000],
+    ['ping', 'text/plain', 415, -32000],
+  ])('%j as %s is answered with HTTP %i and %i', async (body, type, status, code) => {
+    for (const legacy of ['stateless', 'sessions'] as const) {
+      const response = await harness
+        .serve(() => server(), { legacy })
+        .fetch(
+          new Request(url, {
+            method: 'POST',
+            headers: {
+              authorization: `Bearer ${await harness.token('alice')}`,
+              'content-type': type,
+              accept: 'application/json, text/event-stream',
+            },
+            body,
+          }),
+        );
+      expect(runs).toEqual([]);
+      if (legacy === 'stateless') {
+        expect(response.status).toBe(status);
+        expect(await response.json()).toMatchObject({ error: { code } });
+      } else expect(response.status).toBeGreaterThanOrEqual(400);
+      expect(response.status).toBeLessThan(500);
+    }
+  });
+});
+
 describe('lists', () => {
   it('are private to the caller, on every page, in answers that can say so', async () => {
     const endpoint = harness.serve(() => server());

@@ -63,7 +63,19 @@ export const errorTable = {
     http: 400,
     rpc: -32600,
     title: 'the request is malformed',
-    help: 'The body is not JSON, not JSON-RPC, or a header is malformed or repeated.',
+    help: 'The body is not JSON-RPC or can be read in two ways, or a header is malformed or repeated.',
+  },
+  json_invalid: {
+    http: 400,
+    rpc: -32700,
+    title: 'the body is not JSON',
+    help: 'The body is empty or does not parse.',
+  },
+  media_type_unsupported: {
+    http: 415,
+    rpc: -32000,
+    title: 'the body has to be application/json',
+    help: 'MCP messages are sent as `application/json`.',
   },
   request_too_large: {
     http: 413,

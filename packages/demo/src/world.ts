@@ -148,9 +148,11 @@ async function open(options: WorldOptions, opened: { close(): Promise<unknown> }
 }
 
 function listen(http: Server, endpoint: McpEndpoint): void {
-  const listener = getRequestListener((request, { incoming }) =>
-    endpoint.fetch(request, { peerAddress: incoming.socket.remoteAddress }),
-  );
+  const listener = getRequestListener((request, { incoming }) => {
+    const { pathname } = new URL(request.url);
+    if (pathname !== '/mcp' && !pathname.startsWith('/.well-known/')) return new Response(undefined, { status: 404 });
+    return endpoint.fetch(request, { peerAddress: incoming.socket.remoteAddress });
+  });
   http.on('request', (request, response) => void listener(request, response));
 }
 

@@ -8,7 +8,7 @@ import { isObject, type RpcMessage } from '../message.js';
 import { guardServer, type GuardedServer } from '../transport/guard-server.js';
 import type { GuardOptions } from '../transport/guard.js';
 import { authInfoFor, exchangeOf, openExchange } from './exchanges.js';
-import { preauthorize, requestsIn, type EarlyAnswer } from './preauthorize.js';
+import { preauthorize, requestsIn, requireJson, type EarlyAnswer } from './preauthorize.js';
 import { Sessions, type SessionOptions } from './sessions.js';
 import { watchStream, type StreamWatch } from './watch.js';
 
@@ -127,6 +127,7 @@ export function serveHttp(factory: McpServerFactory, parts: HttpParts, options: 
     const exchange = openExchange(context, startedAt, request.signal);
     const http: HttpExchange = { body, early: undefined };
     inProgress.set(exchange, http);
+    requireJson(request, body);
     requestsIn(body);
     const authInfo = authInfoFor(exchange, parts.resource, parts.edge.metadata.url);
     const { isLegacyRequest } = await sdk;

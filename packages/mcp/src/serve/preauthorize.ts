@@ -10,6 +10,18 @@ export type EarlyAnswer =
   /** A refusal that is HTTP's to say: a step-up challenge. */
   | { readonly kind: 'challenge'; readonly error: PortcullisError; readonly id: string | number };
 
+/**
+ * Refuses a POST whose body could not be read as JSON.
+ *
+ * @throws PortcullisError `json_invalid`, `media_type_unsupported`
+ * @see JSON-RPC 2.0, section 5.1 (parse error); RFC 9110, section 15.5.16
+ */
+export function requireJson(request: Request, body: AttributeValue | undefined): void {
+  if (request.method !== 'POST' || body !== undefined) return;
+  const isSaidToBe = /^application\/json\b/i.test(request.headers.get('content-type') ?? '');
+  throw new PortcullisError(isSaidToBe ? 'json_invalid' : 'media_type_unsupported');
+}
+
 /** The most messages that one body may carry, as in the MCP SDK. */
 const maxBatch = 100;
 

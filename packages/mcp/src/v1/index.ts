@@ -7,7 +7,7 @@ import type { ConnectionInfo } from '@portcullis/http';
 import type { z } from 'zod';
 import type { Gate, ToolOutput } from '../gate.js';
 import { authInfoFor, exchangeOf, openExchange } from '../serve/exchanges.js';
-import { preauthorize, requestsIn } from '../serve/preauthorize.js';
+import { preauthorize, requestsIn, requireJson } from '../serve/preauthorize.js';
 import { isDeclared, type Authorize } from '../tool/authorize.js';
 import { declaredRule, registerRule, typedRule } from '../tool/catalog.js';
 import type { ToolContext } from '../tool/context.js';
@@ -76,6 +76,7 @@ export function serveV1<Storage>(gate: Gate<Storage>, factory: () => McpServer |
       const { context, body, requestId } = admitted;
       try {
         const exchange = openExchange(context, admitted.startedAt, admitted.request.signal);
+        requireJson(admitted.request, body);
         const requests = requestsIn(body);
         const server = await factory();
         const guarded = guardServer(server, {
