@@ -71,8 +71,22 @@ export interface RefusalEntry extends Common {
   readonly rule?: string | undefined;
 }
 
+/** An operator opened the storage of a tenant that it does not belong to. */
+export interface OperatorAccessEntry extends Common {
+  readonly type: 'operator_access';
+  readonly effect: 'allow';
+  /** The tenant whose storage was opened. */
+  readonly tenant: string;
+  /** The adapter, as `postgres/row-level-security`. */
+  readonly storage: string;
+  /** The operator's own words. */
+  readonly reason: string;
+  /** When the operator's right ends: ISO 8601. */
+  readonly expiresAt: string;
+}
+
 /** One record of the audit log. */
-export type AuditEntry = DecisionEntry | OutcomeEntry | RefusalEntry;
+export type AuditEntry = DecisionEntry | OutcomeEntry | RefusalEntry | OperatorAccessEntry;
 
 /** The actor of an identity, or of a context's identity. */
 export function auditActor(of: Identity | TenantContext): AuditActor {

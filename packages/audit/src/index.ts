@@ -8,7 +8,9 @@ export {
   type AuditEntry,
   type DecisionEntry,
   type OutcomeEntry,
+  type OperatorAccessEntry,
   type RefusalEntry,
 } from './entry.js';
 export { redact, redacted } from './redact.js';
 export { allOf, memoryAudit, type AuditSink } from './sink.js';
+export { recordsOperatorAccess } from './operator-access.js';

@@ -192,6 +192,30 @@ export const errorTable = {
     title: 'the storage cannot be reached',
     help: 'The backend behind the tenant’s storage failed.',
   },
+  storage_not_provisioned: {
+    http: 503,
+    rpc: internal,
+    title: 'the storage cannot be reached',
+    help: 'The tenant has no schema, bucket or folder yet, or no longer. Provision it.',
+  },
+  storage_conflict: {
+    http: 409,
+    rpc: internal,
+    title: 'the operation met another one, try again',
+    help: 'A transaction could not be serialized with others, also after the retries. Nothing of it was kept.',
+  },
+  storage_unproven: {
+    http: 500,
+    rpc: internal,
+    title: 'the isolation of the storage is not proven',
+    help: 'Found at start-up by `verify()`: `findings` names each table, role or setting that falls short, and what to do.',
+  },
+  plan_untranslatable: {
+    http: 500,
+    rpc: internal,
+    title: 'the list cannot be answered',
+    help: 'The policy’s query plan has an operator, an attribute or a type that the column map cannot express as SQL. No query ran; it is never made wider instead.',
+  },
   audit_unavailable: {
     http: 503,
     rpc: internal,

@@ -29,9 +29,10 @@ export {
 } from './errors.js';
 export { evaluatePlan, type KnownResource } from './evaluate-plan.js';
 export type { Actor, Groups, Identity, IdentityVerifier } from './identity.js';
+export type { OperatorAccess, OperatorAccessRecorder, OperatorContext } from './operator.js';
 export type { PolicyDocument, PolicyRule } from './policy-document.js';
 export { principalOf } from './principal.js';
-export { deepFreeze, isSealedIdentity, isSealedTenantContext } from './seal.js';
+export { deepFreeze, isSealedIdentity, isSealedOperatorContext, isSealedTenantContext } from './seal.js';
 export { parseStrictJson } from './strict-json.js';
 export {
   builtInRoles,

@@ -1,10 +1,17 @@
 import type { Keyv } from 'keyv';
-import { isSealedTenantContext, PortcullisError, type TenantContext, withDeadline } from '@portcullis/core';
+import {
+  PortcullisError,
+  withDeadline,
+  type OperatorContext,
+  type TenantContext,
+  type TenantId,
+} from '@portcullis/core';
+import { tenantOf, tenantOfOperator, type OperatorAccessOptions } from './access.js';
 import { ownKey, requireKeyPrefix, tenantKey } from './tenant-key.js';
 import type { KeyListOptions, KeyPage, TenantKeyValue } from './tenant-key-value.js';
 
 /** How the storage is set up. */
-export interface KeyvStorageOptions {
+export interface KeyvStorageOptions extends OperatorAccessOptions {
   /** A Keyv instance of its own: memory, Redis by `@keyv/redis`, or any other adapter. */
   readonly keyv: Keyv;
   /** How long one operation may take, in milliseconds. @defaultValue 2000 */
@@ -19,6 +26,12 @@ export interface KeyvStorage {
    * @throws PortcullisError `storage_refused` for anything but a context that a tenant resolver made
    */
   forTenant(context: TenantContext): TenantKeyValue;
+  /**
+   * The storage of a tenant, for an operator, on record.
+   *
+   * @throws PortcullisError `storage_refused`, or what the recorder rejects with
+   */
+  forTenantAsOperator(operator: OperatorContext, tenant: TenantId): Promise<TenantKeyValue>;
   close(): Promise<void>;
 }
 
@@ -38,7 +51,7 @@ export interface KeyvStorage {
  * await storage.close();
  * ```
  */
-export function keyvStorage({ keyv, timeoutMs = 2000 }: KeyvStorageOptions): KeyvStorage {
+export function keyvStorage({ keyv, timeoutMs = 2000, ...access }: KeyvStorageOptions): KeyvStorage {
   keyv.throwOnErrors = true;
   const store: unknown = keyv.store;
   if (typeof store === 'object' && store !== null && 'throwOnErrors' in store) store.throwOnErrors = true;
@@ -70,48 +83,46 @@ export function keyvStorage({ keyv, timeoutMs = 2000 }: KeyvStorageOptions): Key
     });
   }
 
-  return {
-    forTenant(context) {
-      if (!isSealedTenantContext(context))
-        throw new PortcullisError('storage_refused', undefined, {
-          detail: 'not a context that a tenant resolver made',
+  function open(tenant: TenantId): TenantKeyValue {
+    return {
+      get: async (key) => {
+        const full = tenantKey(tenant, key);
+        return run(() => keyv.get<unknown>(full));
+      },
+      getMany: async (keys) => {
+        const full = keys.map((key) => tenantKey(tenant, key));
+        return full.length === 0 ? [] : run(() => keyv.getMany<unknown>(full));
+      },
+      set: async (key, value, { ttlMs } = {}) => {
+        const full = tenantKey(tenant, key);
+        if (value === undefined)
+          throw new PortcullisError('storage_refused', undefined, { detail: '`undefined` is no JSON value' });
+        if (ttlMs !== undefined && !(ttlMs > 0))
+          throw new PortcullisError('storage_refused', undefined, { detail: 'ttlMs must be positive' });
+        await run(async () => {
+          if (!(await keyv.set(full, value, ttlMs))) throw new Error('the backend did not store the value');
         });
-      const tenant = context.tenant.id;
-      return {
-        get: async (key) => {
-          const full = tenantKey(tenant, key);
-          return run(() => keyv.get<unknown>(full));
-        },
-        getMany: async (keys) => {
-          const full = keys.map((key) => tenantKey(tenant, key));
-          return full.length === 0 ? [] : run(() => keyv.getMany<unknown>(full));
-        },
-        set: async (key, value, { ttlMs } = {}) => {
-          const full = tenantKey(tenant, key);
-          if (value === undefined)
-            throw new PortcullisError('storage_refused', undefined, { detail: '`undefined` is no JSON value' });
-          if (ttlMs !== undefined && !(ttlMs > 0))
-            throw new PortcullisError('storage_refused', undefined, { detail: 'ttlMs must be positive' });
-          await run(async () => {
-            if (!(await keyv.set(full, value, ttlMs))) throw new Error('the backend did not store the value');
-          });
-        },
-        delete: async (key) => {
-          const full = tenantKey(tenant, key);
-          return run(() => keyv.delete(full));
-        },
-        has: async (key) => {
-          const full = tenantKey(tenant, key);
-          return run(() => keyv.has(full));
-        },
-        list: async (options) => page(await allKeys(tenant, checkedPrefix(options)), options),
-        clear: async () => {
-          const keys = await allKeys(tenant, '');
-          for (const key of keys) await run(() => keyv.delete(tenantKey(tenant, key)));
-          return keys.length;
-        },
-      };
-    },
+      },
+      delete: async (key) => {
+        const full = tenantKey(tenant, key);
+        return run(() => keyv.delete(full));
+      },
+      has: async (key) => {
+        const full = tenantKey(tenant, key);
+        return run(() => keyv.has(full));
+      },
+      list: async (options) => page(await allKeys(tenant, checkedPrefix(options)), options),
+      clear: async () => {
+        const keys = await allKeys(tenant, '');
+        for (const key of keys) await run(() => keyv.delete(tenantKey(tenant, key)));
+        return keys.length;
+      },
+    };
+  }
+
+  return {
+    forTenant: (context) => open(tenantOf(context)),
+    forTenantAsOperator: async (operator, tenant) => open(await tenantOfOperator(operator, tenant, 'keyv', access)),
     close: () => run(() => keyv.disconnect()),
   };
 }

@@ -1,5 +1,5 @@
-import { tenantId, type Identity, type Tenant, type TenantContext } from '@portcullis/core';
-import { sealIdentity, sealTenantContext } from '@portcullis/core/seal';
+import { tenantId, type Identity, type OperatorContext, type Tenant, type TenantContext } from '@portcullis/core';
+import { sealIdentity, sealOperatorContext, sealTenantContext } from '@portcullis/core/seal';
 
 /** What a test wants of an identity. */
 export type IdentityFixture = Partial<Identity> & { readonly subject?: string };
@@ -71,6 +71,29 @@ export function contextFor(fixture: ContextFixture = {}): TenantContext {
     identity: sealed,
     tenant,
     membership: { tenantId: tenant.id, userId: sealed.key, roles: [...memberRoles], joinedAt: 0 },
+    requestId,
+  });
+}
+
+/** What a test wants of an operator's context. */
+export interface OperatorFixture extends IdentityFixture {
+  /** @defaultValue all */
+  readonly tenants?: readonly string[];
+  readonly reason?: string;
+  /** In milliseconds since the Unix epoch. @defaultValue in an hour */
+  readonly expiresAt?: number;
+  readonly requestId?: string;
+}
+
+/** A sealed operator context for tests. */
+export function operatorFor(fixture: OperatorFixture = {}): OperatorContext {
+  const { tenants, reason = 'a test', expiresAt = Date.now() + 3_600_000, requestId = 'request-1' } = fixture;
+  return sealOperatorContext({
+    kind: 'operator',
+    identity: identityFor({ subject: fixture.subject ?? 'operator', provider: fixture.provider ?? 'test' }),
+    reason,
+    tenants: tenants?.map((id) => tenantId(id)) ?? 'all',
+    expiresAt,
     requestId,
   });
 }
