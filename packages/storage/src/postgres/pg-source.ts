@@ -1,0 +1,132 @@
+import { Duplex } from 'node:stream';
+import { beginText, type OpenTransaction, type SqlResult, type TransactionSource } from './transaction-source.js';
+
+/** As much of `pg.PoolClient` as is needed. */
+export interface PgClient {
+  query(statement: string | object): Promise<unknown>;
+  release(error?: Error | boolean): void;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  removeListener(event: 'error', listener: (error: Error) => void): unknown;
+}
+
+/** As much of `pg.Pool` as is needed. */
+export interface PgPool {
+  connect(): Promise<PgClient>;
+}
+
+/**
+ * Transactions on the connections of a `pg` pool.
+ *
+ * `BEGIN` and all settings go out as one message. In a pool with `pipeline: true` the first statement follows without
+ * waiting for the answer: should a setting fail, the transaction is aborted, and the statement fails with it.
+ */
+export function pgSource(pool: PgPool): TransactionSource {
+  return {
+    driver: 'pg',
+    async begin(beginning, signal) {
+      const client = await acquired(pool, signal);
+      const transaction = onClient(client);
+      const opening = client.query([beginText(beginning), ...beginning.settings].join('; '));
+      if (isPipelined(client)) {
+        // Its failure is told by the first statement and by COMMIT.
+        opening.catch(() => undefined);
+        return transaction;
+      }
+      try {
+        await opening;
+      } catch (error) {
+        transaction.destroy(asError(error));
+        throw error;
+      }
+      return transaction;
+    },
+  };
+}
+
+function onClient(client: PgClient): OpenTransaction {
+  let released = false;
+  let broken: Error | undefined;
+  const onError = (error: Error): void => {
+    broken = error;
+  };
+  client.on('error', onError);
+  const release = (error?: Error): void => {
+    if (released) return;
+    released = true;
+    client.release(error);
+    // A broken client still says so; nobody else listens to it any more.
+    if (error === undefined) client.removeListener('error', onError);
+  };
+  const end = async (text: string): Promise<SqlResult> => {
+    try {
+      const result = (await client.query(text)) as SqlResult;
+      release(broken);
+      return result;
+    } catch (error) {
+      release(asError(error));
+      throw error;
+    }
+  };
+  return {
+    query({ text, values = [], rowMode, types }) {
+      // The extended protocol takes one statement a message, and no name: a named one would outlive the transaction.
+      const config = {
+        text,
+        values: [...values],
+        queryMode: 'extended',
+        ...(rowMode && { rowMode }),
+        ...(types ? { types } : {}),
+      };
+      return client.query(config) as Promise<SqlResult>;
+    },
+    commit: async () => (await end('COMMIT')).command === 'COMMIT',
+    async rollback() {
+      await end('ROLLBACK');
+    },
+    destroy(cause) {
+      release(cause);
+      destroySocket(client);
+    },
+  };
+}
+
+async function acquired(pool: PgPool, signal: AbortSignal): Promise<PgClient> {
+  signal.throwIfAborted();
+  const connecting = pool.connect();
+  return new Promise<PgClient>((resolve, reject) => {
+    let late = false;
+    const onAbort = (): void => {
+      late = true;
+      reject(asError(signal.reason));
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    connecting.then(
+      (client) => {
+        signal.removeEventListener('abort', onAbort);
+        // Nobody waits for it any more: it goes back, unused.
+        if (late) client.release();
+        else resolve(client);
+      },
+      (error: unknown) => {
+        signal.removeEventListener('abort', onAbort);
+        reject(asError(error));
+      },
+    );
+  });
+}
+
+function isPipelined(client: PgClient): boolean {
+  return 'pipeline' in client && client.pipeline === true;
+}
+
+/** A pipelined client waits for its queries before it ends; the socket does not. */
+function destroySocket(client: PgClient): void {
+  const connection: unknown = 'connection' in client ? client.connection : undefined;
+  const stream: unknown =
+    typeof connection === 'object' && connection !== null && 'stream' in connection ? connection.stream : undefined;
+  if (stream instanceof Duplex) stream.destroy();
+}
+
+function asError(value: unknown): Error {
+  return value instanceof Error ? value : new Error(String(value));
+}

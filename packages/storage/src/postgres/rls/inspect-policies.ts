@@ -1,0 +1,276 @@
+import { quoteIdentifier, quoteLiteral } from '../quote.js';
+import { sqlState } from '../sql-state.js';
+import { rows, type Inspection } from './catalog.js';
+import { policySql } from './conforming-sql.js';
+import type { ReachedTable } from './inspect-tables.js';
+
+interface Policy {
+  readonly name: string;
+  readonly command: '*' | 'r' | 'a' | 'w' | 'd';
+  readonly permissive: boolean;
+  readonly using: string | null;
+  readonly check: string | null;
+  /** Columns of the table, other than the tenant's, that it reads. */
+  readonly others: boolean;
+  readonly calls: readonly string[];
+}
+
+interface Expression {
+  readonly policy: Policy;
+  readonly text: string;
+}
+
+/** What the policies have to keep in the tenant. */
+interface Gate {
+  readonly what: string;
+  readonly writes: boolean;
+  readonly granted: (table: ReachedTable) => boolean;
+  readonly expression: (policy: Policy) => string | null | undefined;
+}
+
+const applies = (policy: Policy, command: Policy['command']): boolean =>
+  policy.command === '*' || policy.command === command;
+
+/** `WITH CHECK`, or `USING` where a policy has none. */
+const checkOf = ({ check, using }: Policy): string | null => check ?? using;
+
+const gates: readonly Gate[] = [
+  {
+    what: 'SELECT',
+    writes: false,
+    granted: ({ reads }) => reads,
+    expression: (p) => (applies(p, 'r') ? p.using : undefined),
+  },
+  {
+    what: 'INSERT',
+    writes: true,
+    granted: ({ inserts }) => inserts,
+    expression: (p) => (applies(p, 'a') ? checkOf(p) : undefined),
+  },
+  {
+    what: 'UPDATE of a row',
+    writes: true,
+    granted: ({ updates }) => updates,
+    expression: (p) => (applies(p, 'w') ? p.using : undefined),
+  },
+  {
+    what: 'UPDATE to a row',
+    writes: true,
+    granted: ({ updates }) => updates,
+    expression: (p) => (applies(p, 'w') ? checkOf(p) : undefined),
+  },
+  {
+    what: 'DELETE',
+    writes: true,
+    granted: ({ deletes }) => deletes,
+    expression: (p) => (applies(p, 'd') ? p.using : undefined),
+  },
+];
+
+/**
+ * Whether the policies of a table keep reads and writes in the tenant.
+ *
+ * A policy counts as the tenant's when it reads no other column, no other setting, and, evaluated by the server
+ * itself, is true for a row of the tenant that is set and not true for any other row and setting. For each command
+ * either one restrictive policy or every permissive one has to count.
+ */
+export async function inspectPolicies(inspection: Inspection, table: ReachedTable): Promise<void> {
+  if (!table.secured || table.kind === 'f') return;
+  const policies = await policiesOf(inspection, table);
+  const judged = new Map<string, boolean>();
+  const keeps = async (expression: Expression): Promise<boolean> => {
+    const known = judged.get(expression.text);
+    if (known !== undefined) return known;
+    const verdict = await keepsTenant(inspection, table, expression);
+    judged.set(expression.text, verdict);
+    return verdict;
+  };
+  const { tenantColumn, setting } = inspection;
+  const fix = policySql({
+    schema: table.schema,
+    table: table.table,
+    tenantColumn,
+    setting,
+    tenantType: table.tenantType ?? 'text',
+  });
+  for (const gate of gates.filter(({ granted }) => granted(table))) {
+    const expressions = policies.flatMap((policy): Expression[] => {
+      const text = gate.expression(policy);
+      return text === undefined ? [] : [{ policy, text: text ?? 'true' }];
+    });
+    // One after the other: they share the connection, and a savepoint.
+    let restricted = false;
+    for (const expression of expressions.filter(({ policy }) => !policy.permissive))
+      restricted = (await keeps(expression)) || restricted;
+    if (restricted) continue;
+    const permissive = expressions.filter(({ policy }) => policy.permissive);
+    const open: string[] = [];
+    for (const expression of permissive) if (!(await keeps(expression))) open.push(expression.policy.name);
+    if (open.length === 0) continue;
+    inspection.found({
+      level: 'error',
+      code: gate.writes ? 'policy_write' : 'policy_read',
+      subject: table.name,
+      message: `${gate.what}: ${open.map((name) => `\`${name}\``).join(', ')} is not bound to the tenant, and no restrictive policy is`,
+      fix,
+    });
+  }
+}
+
+function policiesOf(inspection: Inspection, { oid, tenantAttribute }: ReachedTable): Promise<readonly Policy[]> {
+  return rows<Policy>(
+    inspection,
+    `SELECT p.polname AS name, p.polcmd AS command, p.polpermissive AS permissive,
+       pg_catalog.pg_get_expr(p.polqual, p.polrelid) AS using, pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) AS check,
+       EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_policy'::regclass AND d.objid = p.oid
+               AND d.refclassid = 'pg_catalog.pg_class'::regclass
+               AND (d.refobjid <> p.polrelid OR d.refobjsubid NOT IN (0, $3))) AS others,
+       ARRAY(SELECT f.proname::text FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_proc f ON f.oid = d.refobjid
+             WHERE d.classid = 'pg_catalog.pg_policy'::regclass AND d.objid = p.oid
+             AND d.refclassid = 'pg_catalog.pg_proc'::regclass) AS calls
+     FROM pg_catalog.pg_policy p
+     WHERE p.polrelid = $1::oid
+       AND EXISTS (SELECT FROM unnest(p.polroles) AS r(oid)
+                   WHERE r.oid = 0 OR pg_catalog.pg_has_role($2::name, r.oid, 'USAGE'))
+     ORDER BY p.polname`,
+    [oid, inspection.role, tenantAttribute],
+  );
+}
+
+async function keepsTenant(
+  inspection: Inspection,
+  table: ReachedTable,
+  { policy, text }: Expression,
+): Promise<boolean> {
+  const { found, setting, tenantColumn } = inspection;
+  const say = (
+    level: 'error' | 'warning',
+    code:
+      | 'policy_reads_other_setting'
+      | 'policy_unset_tenant'
+      | 'policy_raises'
+      | 'policy_calls_function'
+      | 'policy_per_row'
+      | 'policy_casts_column',
+    message: string,
+  ): void => {
+    found({ level, code, subject: table.name, message: `\`${policy.name}\` ${message}` });
+  };
+  if (policy.others) return false;
+  const settings = [...text.matchAll(/current_setting\((?:'((?:[^']|'')*)')?/g)].map(([, name]) => name);
+  const foreign = settings.filter((name) => name !== setting);
+  if (foreign.length > 0 || /\b(?:SESSION_USER|CURRENT_USER|"current_user"|CURRENT_ROLE)\b/i.test(text)) {
+    say('error', 'policy_reads_other_setting', `depends on more than \`${setting}\`: ${text}`);
+    return false;
+  }
+  const samples = await evaluate(inspection, table, text);
+  if (samples === undefined) return false;
+  const unset = samples.filter(({ set }) => set !== 'own');
+  if (unset.some(({ value }) => value === true)) {
+    say('error', 'policy_unset_tenant', 'is true for some row where no tenant is set');
+    return false;
+  }
+  if (unset.some(({ value }) => value === 'raises'))
+    say('warning', 'policy_raises', 'raises an error where no tenant is set: NULLIF is missing');
+  const own = samples.filter(({ set }) => set === 'own');
+  const right = own.every(({ row, value }) => (row === 'own' ? value === true : value !== true && value !== 'raises'));
+  if (!right) return false;
+  if (policy.calls.length > 0)
+    say(
+      'warning',
+      'policy_calls_function',
+      `calls ${policy.calls.map((name) => `\`${name}\``).join(', ')}: what that does was tried, not proven`,
+    );
+  if (settings.length > 0 && !/\( ?SELECT/i.test(text))
+    say('warning', 'policy_per_row', 'reads the setting once a row: write `(SELECT current_setting(…))`');
+  // A varchar is cast to text for every comparison, and its index serves all the same.
+  if (text.includes(`(${tenantColumn})::`) && !(table.tenantType ?? '').startsWith('character'))
+    say('warning', 'policy_casts_column', 'casts the tenant column, so that no index serves it: cast the setting');
+  return true;
+}
+
+interface Sample {
+  readonly set: 'own' | 'empty' | 'unset';
+  readonly row: 'own' | 'other' | 'empty' | 'null';
+  readonly value: boolean | null | 'raises';
+}
+
+/** Two tenants, in each type that a tenant column has. */
+function sampleTenants(type: string): readonly [string, string] | undefined {
+  if (/^(?:text|character|citext)/.test(type)) return ['portcullis-one', 'portcullis-two'];
+  if (type === 'uuid') return ['00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-000000000002'];
+  if (/^(?:smallint|integer|bigint|numeric)/.test(type)) return ['1', '2'];
+  return undefined;
+}
+
+/** The policy's expression as the server evaluates it, over made-up rows: nothing is stored. */
+async function evaluate(
+  inspection: Inspection,
+  table: ReachedTable,
+  text: string,
+): Promise<readonly Sample[] | undefined> {
+  const tenants = sampleTenants(table.tenantType ?? '');
+  if (tenants === undefined) return undefined;
+  const [own, other] = tenants;
+  const values: readonly (readonly [Sample['row'], string | null])[] = [
+    ['own', own],
+    ['other', other],
+    ...(/^(?:text|character|citext)/.test(table.tenantType ?? '') ? [['empty', ''] as const] : []),
+    ['null', null],
+  ];
+  const samples: Sample[] = [];
+  for (const set of ['unset', 'empty', 'own'] as const)
+    for (const [row, value] of values)
+      samples.push({ set, row, value: await evaluated(inspection, table, text, set === 'own' ? own : set, value) });
+  return samples;
+}
+
+async function evaluated(
+  { transaction, setting, tenantColumn, role }: Inspection,
+  table: ReachedTable,
+  text: string,
+  tenant: string,
+  value: string | null,
+): Promise<boolean | null | 'raises'> {
+  await transaction.query({ text: 'SAVEPOINT inspected' });
+  try {
+    // An unset setting can only be seen in a session that never set it; elsewhere it reads as empty.
+    if (tenant !== 'unset')
+      await transaction.query({ text: `SET LOCAL ${setting} = ${quoteLiteral(tenant === 'empty' ? '' : tenant)}` });
+    await transaction.query({ text: `SET LOCAL ROLE ${quoteIdentifier(role)}` });
+    const { rows: results } = await transaction.query({
+      text: `SELECT (${text}) AS value FROM pg_catalog.jsonb_populate_record(NULL::${table.name}, $1::jsonb) AS ${quoteIdentifier(table.table)}`,
+      values: [JSON.stringify({ [tenantColumn]: value })],
+    });
+    const result = results[0]?.['value'];
+    return typeof result === 'boolean' ? result : null;
+  } catch (error) {
+    if (sqlState(error) === undefined) throw error;
+    return 'raises';
+  } finally {
+    await transaction.query({ text: 'ROLLBACK TO SAVEPOINT inspected' });
+  }
+}
+
+/** What a role sees of the table itself where no tenant is set. */
+export async function inspectUnset(inspection: Inspection, table: ReachedTable): Promise<void> {
+  const { transaction, setting, role, found } = inspection;
+  if (!table.reads || table.kind === 'f') return;
+  await transaction.query({ text: 'SAVEPOINT inspected' });
+  try {
+    await transaction.query({ text: `SET LOCAL ${setting} = ''` });
+    await transaction.query({ text: `SET LOCAL ROLE ${quoteIdentifier(role)}` });
+    const { rows: results } = await transaction.query({ text: `SELECT EXISTS (SELECT FROM ${table.name}) AS value` });
+    if (results[0]?.['value'] === true)
+      found({
+        level: 'error',
+        code: 'visible_without_tenant',
+        subject: table.name,
+        message: 'rows can be read where no tenant is set',
+      });
+  } catch (error) {
+    if (sqlState(error) === undefined) throw error;
+  } finally {
+    await transaction.query({ text: 'ROLLBACK TO SAVEPOINT inspected' });
+  }
+}
