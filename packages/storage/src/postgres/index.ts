@@ -1,7 +1,7 @@
 export type { PgClient, PgPool } from './pg-source.js';
 export { quoteIdentifier, quoteLiteral } from './quote.js';
 export { conformingSql, hardeningSql, type TenantTable } from './rls/conforming-sql.js';
-export { fixesOf, formatFindings, type Finding, type FindingCode, type Verification } from './rls/findings.js';
+export { fixesOf, formatFindings, type Finding, type FindingCode, type Verification } from './findings.js';
 export type { InspectOptions } from './rls/inspect.js';
 export { rowLevelSecurity, type RowLevelSecurity, type RowLevelSecurityOptions } from './rls/row-level-security.js';
 export type { TransactionOptions } from './run-transaction.js';
@@ -14,3 +14,14 @@ export type {
   Statement,
   TransactionSource,
 } from './transaction-source.js';
+export { migration, readMigrations, type Migration } from './schema/migrations.js';
+export type { InspectSchemasOptions } from './schema/inspect-schemas.js';
+export { schemaName } from './schema/schema-name.js';
+export { schemaPerTenant, type SchemaPerTenant, type SchemaPerTenantOptions } from './schema/schema-per-tenant.js';
+export {
+  tenantSchemas,
+  type SchemaChange,
+  type TenantSchemas,
+  type TenantSchemasOptions,
+} from './schema/tenant-schemas.js';
+export type { UpgradeOptions, UpgradeProgress, UpgradeReport } from './schema/upgrade.js';

@@ -1,5 +1,11 @@
 import { Duplex } from 'node:stream';
-import { beginText, type OpenTransaction, type SqlResult, type TransactionSource } from './transaction-source.js';
+import {
+  BeginError,
+  beginText,
+  type OpenTransaction,
+  type SqlResult,
+  type TransactionSource,
+} from './transaction-source.js';
 
 /** As much of `pg.PoolClient` as is needed. */
 export interface PgClient {
@@ -25,25 +31,25 @@ export function pgSource(pool: PgPool): TransactionSource {
     driver: 'pg',
     async begin(beginning, signal) {
       const client = await acquired(pool, signal);
-      const transaction = onClient(client);
       const opening = client.query([beginText(beginning), ...beginning.settings].join('; '));
-      if (isPipelined(client)) {
-        // Its failure is told by the first statement and by COMMIT.
-        opening.catch(() => undefined);
-        return transaction;
-      }
-      try {
-        await opening;
-      } catch (error) {
-        transaction.destroy(asError(error));
-        throw error;
+      const failed = opening.then(
+        () => undefined,
+        (cause: unknown) => new BeginError(messageOf(cause), { cause }),
+      );
+      const transaction = onClient(client, failed);
+      if (isPipelined(client)) return transaction;
+      const failure = await failed;
+      if (failure !== undefined) {
+        transaction.destroy(failure);
+        throw failure;
       }
       return transaction;
     },
   };
 }
 
-function onClient(client: PgClient): OpenTransaction {
+/** @param failed - why the transaction could not be begun: then the first statement fails, and this says why */
+function onClient(client: PgClient, failed: Promise<BeginError | undefined>): OpenTransaction {
   let released = false;
   let broken: Error | undefined;
   const onError = (error: Error): void => {
@@ -67,17 +73,26 @@ function onClient(client: PgClient): OpenTransaction {
       throw error;
     }
   };
+  const run = async (statement: string | object): Promise<SqlResult> => {
+    try {
+      return (await client.query(statement)) as SqlResult;
+    } catch (error) {
+      throw (await failed) ?? error;
+    }
+  };
   return {
-    query({ text, values = [], rowMode, types }) {
-      // The extended protocol takes one statement a message, and no name: a named one would outlive the transaction.
-      const config = {
+    // The extended protocol takes one statement a message, and no name: a named one would outlive the transaction.
+    query: ({ text, values = [], rowMode, types }) =>
+      run({
         text,
         values: [...values],
         queryMode: 'extended',
         ...(rowMode && { rowMode }),
-        ...(types ? { types } : {}),
-      };
-      return client.query(config) as Promise<SqlResult>;
+        ...(types === undefined ? {} : { types }),
+      }),
+    async script(text) {
+      const result: unknown = await run(text);
+      return (Array.isArray(result) ? (result.at(-1) ?? { rows: [] }) : result) as SqlResult;
     },
     commit: async () => (await end('COMMIT')).command === 'COMMIT',
     async rollback() {
@@ -107,9 +122,9 @@ async function acquired(pool: PgPool, signal: AbortSignal): Promise<PgClient> {
         if (late) client.release();
         else resolve(client);
       },
-      (error: unknown) => {
+      (cause: unknown) => {
         signal.removeEventListener('abort', onAbort);
-        reject(asError(error));
+        reject(new BeginError(messageOf(cause), { cause }));
       },
     );
   });
@@ -125,6 +140,10 @@ function destroySocket(client: PgClient): void {
   const stream: unknown =
     typeof connection === 'object' && connection !== null && 'stream' in connection ? connection.stream : undefined;
   if (stream instanceof Duplex) stream.destroy();
+}
+
+function messageOf(value: unknown): string {
+  return value instanceof Error ? value.message : String(value);
 }
 
 function asError(value: unknown): Error {

@@ -1,5 +1,11 @@
 import { sqlState } from './sql-state.js';
-import { beginText, type OpenTransaction, type SqlResult, type TransactionSource } from './transaction-source.js';
+import {
+  BeginError,
+  beginText,
+  type OpenTransaction,
+  type SqlResult,
+  type TransactionSource,
+} from './transaction-source.js';
 
 interface PgliteResult {
   readonly rows: unknown[];
@@ -9,7 +15,7 @@ interface PgliteResult {
 
 interface PgliteTransaction {
   query(text: string, values?: unknown[], options?: { rowMode?: 'array' | 'object' }): Promise<PgliteResult>;
-  exec(text: string): Promise<unknown>;
+  exec(text: string): Promise<PgliteResult[]>;
   rollback(): Promise<void>;
 }
 
@@ -62,7 +68,8 @@ export function pgliteSource(database: Pglite): TransactionSource {
             if (!begun) reject(new Error('the transaction was not begun in time'));
           },
           (error: unknown) => {
-            if (!begun) reject(error instanceof Error ? error : new Error(String(error)));
+            if (!begun)
+              reject(new BeginError(error instanceof Error ? error.message : String(error), { cause: error }));
           },
         );
         signal.addEventListener(
@@ -91,6 +98,16 @@ function opened(
         rowCount: changes ? (affectedRows ?? 0) : rows.length,
         command,
         fields,
+      };
+    },
+    async script(text) {
+      const results = await transaction.exec(text);
+      const last = results.at(-1);
+      return {
+        rows: (last?.rows ?? []) as SqlResult['rows'],
+        rowCount: last?.affectedRows ?? null,
+        command: '',
+        fields: last?.fields ?? [],
       };
     },
     async commit() {

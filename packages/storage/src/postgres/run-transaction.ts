@@ -2,7 +2,7 @@ import { PortcullisError, type TenantId } from '@portcullis/core';
 import { refused, unavailable } from '../access.js';
 import { sqlState } from './sql-state.js';
 import { tenantTransaction, type Flow, type TenantSql } from './tenant-sql.js';
-import type { IsolationLevel, OpenTransaction, TransactionSource } from './transaction-source.js';
+import { BeginError, type IsolationLevel, type OpenTransaction, type TransactionSource } from './transaction-source.js';
 
 /** How one transaction runs. */
 export interface TransactionOptions {
@@ -28,6 +28,8 @@ export interface TransactionScope {
   /** `SET LOCAL` statements, in order. */
   readonly settings: readonly string[];
   readonly flow: Flow;
+  /** Statements that define things are let through: for migrations, never for a tenant. @defaultValue `false` */
+  readonly defining?: boolean | undefined;
 }
 
 /**
@@ -103,7 +105,7 @@ function timeLimit(timeoutMs: number, callers: AbortSignal | undefined): TimeLim
 }
 
 async function once<T>(
-  { source, tenant, settings, flow }: TransactionScope,
+  { source, tenant, settings, flow, defining = false }: TransactionScope,
   { isolation, readOnly = false }: TransactionOptions,
   work: (sql: TenantSql) => Promise<T>,
   { signal }: TimeLimit,
@@ -115,7 +117,7 @@ async function once<T>(
   } catch (error) {
     throw asFailure(error);
   }
-  const transaction = tenantTransaction(open, { tenant, signal, flow });
+  const transaction = tenantTransaction(open, { tenant, signal, flow, defining });
   const { ended, stop } = whenAborted(signal, (reason) => {
     transaction.end('the transaction is over: its time is up or its caller went away');
     open.destroy(reason);
@@ -200,6 +202,7 @@ function conflict(cause: unknown, attempts: number): PortcullisError {
  */
 function asFailure(error: unknown): unknown {
   if (error instanceof PortcullisError) return error;
+  if (error instanceof BeginError) return beginFailure(error);
   const state = sqlState(error);
   if (state === '42501')
     return refused('the database refused it: insufficient privilege, or a row-level policy', error);
@@ -208,6 +211,15 @@ function asFailure(error: unknown): unknown {
   if (state !== undefined && /^(?:08|25P0[34]|53|57|58|XX)/.test(state)) return unavailable(error);
   if (error instanceof Error && (isNetworkError(state) || lost.test(error.message))) return unavailable(error);
   return error;
+}
+
+/** A role or a setting that the server does not have is a tenant that was not provisioned. */
+function beginFailure(error: BeginError): PortcullisError {
+  const state = sqlState(error.cause);
+  if (state === '22023' || state === '42704')
+    return new PortcullisError('storage_not_provisioned', undefined, { detail: error.message, cause: error });
+  if (state === '42501') return refused(`the connection may not act for the tenant: ${error.message}`, error);
+  return unavailable(error);
 }
 
 function isNetworkError(code: string | undefined): boolean {

@@ -1,7 +1,7 @@
 import { refused } from '../access.js';
 
 /** What a statement is, as far as a tenant's transaction needs to know. */
-export type StatementKind = 'data' | 'savepoint' | 'begin' | 'commit' | 'rollback';
+export type StatementKind = 'data' | 'defining' | 'savepoint' | 'begin' | 'commit' | 'rollback';
 
 const data: ReadonlySet<string> = new Set([
   'SELECT',
@@ -28,18 +28,20 @@ const data: ReadonlySet<string> = new Set([
  * `BEGIN`, `COMMIT` and `ROLLBACK` without more are what query builders send for a transaction of their own; they
  * become savepoints.
  *
+ * @param defining - lets everything else through, as `defining`: for migrations
  * @throws PortcullisError `storage_refused`, with the word
  */
-export function statementKind(text: string): StatementKind {
+export function statementKind(text: string, defining: boolean): StatementKind {
   const bare = withoutLeadingComments(text);
   const words = bare.replace(/;\s*$/, '').trim().toUpperCase().split(/\s+/);
   const [first = ''] = /^\(*\s*([A-Z]*)/.exec(bare.toUpperCase())?.slice(1) ?? [];
-  if (data.has(first)) return 'data';
+  if (data.has(first) && !(defining && bare.includes(';'))) return 'data';
   const whole = words.join(' ');
   if (/^(?:BEGIN|START)(?: TRANSACTION| WORK)?$/.test(whole)) return 'begin';
   if (/^(?:COMMIT|END)(?: TRANSACTION| WORK)?$/.test(whole)) return 'commit';
   if (/^(?:ROLLBACK|ABORT)(?: TRANSACTION| WORK)?$/.test(whole)) return 'rollback';
   if (/^(?:SAVEPOINT|RELEASE)\b/.test(whole) || /^ROLLBACK(?: TRANSACTION| WORK)? TO\b/.test(whole)) return 'savepoint';
+  if (defining) return 'defining';
   if (first === 'BEGIN' || first === 'START')
     throw refused('the transaction is open already: its isolation and access mode are options of `withTenant`');
   throw refused(`\`${first === '' ? bare.slice(0, 20) : first}\` has no place in a tenant’s transaction`);

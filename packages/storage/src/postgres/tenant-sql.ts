@@ -45,8 +45,9 @@ export type Flow = AsyncLocalStorage<TenantSql>;
 /** Opens the handles of one transaction. */
 export function tenantTransaction(
   open: OpenTransaction,
-  { tenant, signal, flow }: { readonly tenant: TenantId; readonly signal: AbortSignal; readonly flow: Flow },
+  options: { readonly tenant: TenantId; readonly signal: AbortSignal; readonly flow: Flow; readonly defining: boolean },
 ): TenantTransaction {
+  const { tenant, signal, flow, defining } = options;
   let over: string | undefined;
   /** The savepoints that are open, innermost last. */
   const savepoints: string[] = [];
@@ -84,7 +85,7 @@ export function tenantTransaction(
           types,
           values: own,
         }: Statement = typeof statement === 'string' ? { text: statement } : statement;
-        switch (statementKind(text)) {
+        switch (statementKind(text, defining)) {
           case 'begin':
             await push();
             return nothing('BEGIN') as SqlResult<Row>;
@@ -94,6 +95,11 @@ export function tenantTransaction(
           case 'rollback':
             await pop('rollback', depth);
             return nothing('ROLLBACK') as SqlResult<Row>;
+          case 'defining':
+            // Migrators send scripts of several statements, which only the simple protocol takes.
+            if ((values ?? own ?? []).length === 0 && rowMode === undefined)
+              return (await open.script(text)) as SqlResult<Row>;
+            return (await open.query({ text, values: values ?? own, rowMode, types })) as SqlResult<Row>;
           case 'data':
           case 'savepoint':
             return (await open.query({ text, values: values ?? own, rowMode, types })) as SqlResult<Row>;

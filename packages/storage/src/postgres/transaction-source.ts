@@ -8,6 +8,11 @@ export interface Statement {
   readonly types?: unknown;
 }
 
+/** The transaction could not be begun: no connection, or a setting or a role that the server does not have. */
+export class BeginError extends Error {
+  override readonly name = 'BeginError';
+}
+
 /** What a statement gave. */
 export interface SqlResult<Row = Record<string, unknown>> {
   readonly rows: Row[];
@@ -30,6 +35,8 @@ export type IsolationLevel = 'read committed' | 'repeatable read' | 'serializabl
 export interface OpenTransaction {
   /** Runs exactly one statement: several in one text are refused by the server. */
   query(statement: Statement): Promise<SqlResult>;
+  /** Runs a script of statements, without values: for migrations, never for a tenant. */
+  script(text: string): Promise<SqlResult>;
   /** @returns false when the server rolled back instead, because a statement had failed */
   commit(): Promise<boolean>;
   rollback(): Promise<void>;

@@ -56,8 +56,8 @@ export interface NumberTerm {
   /** Of type double precision, and finite. */
   readonly sql: Fragment;
   readonly nullable: boolean;
-  /** Whether it is certainly a double: the language does not calculate with a double and an integer. */
-  readonly type: 'double' | 'int' | 'dynamic double';
+  /** The language does not calculate with a double and an integer. */
+  readonly type: 'double' | 'int';
   /** The bare column, when it is one of whole numbers, which an index may serve. */
   readonly integer?: Fragment;
 }
@@ -67,8 +67,8 @@ export interface JsonTerm {
   readonly kind: 'json';
   /** Of type jsonb. */
   readonly sql: Fragment;
-  /** Where its numbers come from. `row`: doubles of the row. `plan`: see ConstantTerm. `none`: it has no numbers. */
-  readonly numbers: 'row' | 'plan' | 'none' | 'whole';
+  /** What its numbers are: of any length, whole ones, those of a constant, or there are none. */
+  readonly numbers: 'any' | 'whole' | 'constant' | 'none';
 }
 
 export interface ArrayTerm {
@@ -221,12 +221,14 @@ export function safeText(text: string): string {
 }
 
 /**
- * A number that is certainly what the policy says: a whole number from 2^53 on may have been rounded on its way.
+ * A number that is certainly what the policy says: a whole number from 2^53 on may have been rounded on its way. One so
+ * small that the server may round it otherwise is not let through either.
  *
  * @throws PortcullisError `plan_untranslatable`
  */
 export function safeNumber(value: number): number {
-  if (!Number.isFinite(value) || Math.abs(value) > Number.MAX_SAFE_INTEGER)
+  const size = Math.abs(value);
+  if (!Number.isFinite(value) || size > Number.MAX_SAFE_INTEGER || (size !== 0 && size < 1e-290))
     throw untranslatable('a number of the policy is not exact');
   return value;
 }
@@ -248,4 +250,9 @@ function safeValue(value: AttributeValue): AttributeValue {
 export function hasNumbers(value: AttributeValue): boolean {
   if (typeof value === 'object' && value !== null) return Object.values(value).some(hasNumbers);
   return typeof value === 'number';
+}
+
+/** A place in a list. */
+export function parameterKey(index: number): Fragment {
+  return parameter(index, '::integer');
 }

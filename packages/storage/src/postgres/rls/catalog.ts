@@ -1,5 +1,5 @@
 import type { OpenTransaction } from '../transaction-source.js';
-import type { Finding } from './findings.js';
+import type { Finding } from '../findings.js';
 
 /** What the parts of an inspection share. */
 export interface Inspection {

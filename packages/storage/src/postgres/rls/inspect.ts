@@ -2,7 +2,7 @@ import { PortcullisError } from '@portcullis/core';
 import { unavailable } from '../../access.js';
 import type { OpenTransaction, TransactionSource } from '../transaction-source.js';
 import { rows, type Inspection } from './catalog.js';
-import type { Finding, FindingCode, Verification } from './findings.js';
+import type { Finding, FindingCode, Verification } from '../findings.js';
 import { inspectBypasses, inspectSchemas } from './inspect-bypasses.js';
 import { inspectKeys } from './inspect-keys.js';
 import { inspectPolicies, inspectUnset } from './inspect-policies.js';

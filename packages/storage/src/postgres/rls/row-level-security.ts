@@ -6,7 +6,7 @@ import { quoteIdentifier, quoteLiteral } from '../quote.js';
 import { runTransaction, type TransactionOptions } from '../run-transaction.js';
 import type { TenantSql } from '../tenant-sql.js';
 import type { TransactionSource } from '../transaction-source.js';
-import { assertVerified, type Verification } from './findings.js';
+import { assertVerified, type Verification } from '../findings.js';
 import { inspect, type InspectOptions } from './inspect.js';
 
 /** How row-level security is set up. */

@@ -2,7 +2,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startPostgres, type PostgresServer } from '@portcullis/testing/postgres';
 import { conformingSql, hardeningSql, policySql } from './conforming-sql.js';
-import { fixesOf, type FindingCode, type Verification } from './findings.js';
+import { fixesOf, type FindingCode, type Verification } from '../findings.js';
 import type { InspectOptions } from './inspect.js';
 import { rowLevelSecurity, type RowLevelSecurityOptions } from './row-level-security.js';
 

@@ -38,7 +38,10 @@ export type FindingCode =
   | 'settings_writable'
   | 'large_objects'
   | 'activity_visible'
-  | 'dblink';
+  | 'dblink'
+  | 'login_inherits'
+  | 'schema_shared'
+  | 'tenant_role';
 
 /** One thing that falls short. */
 export interface Finding {
