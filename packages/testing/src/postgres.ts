@@ -33,7 +33,7 @@ export interface PostgresServer {
 }
 
 /** The account that runs the server when this process is root's, as which PostgreSQL does not run: `nobody`. */
-const unprivileged = 65_534;
+export const unprivileged = 65_534;
 
 /**
  * Starts a real PostgreSQL server on a free loopback port, in a temporary folder.

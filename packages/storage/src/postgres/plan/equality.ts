@@ -137,7 +137,10 @@ function equalText(term: TextTerm, value: string): Fragment {
     return present(term, sql`${term.uuid} = ${parameter(value, '::uuid')}`);
   }
   const wanted = textParameter(value);
-  return present(term, exactly(term, wanted, (text, to) => sql`${text} = ${to}`));
+  return present(
+    term,
+    exactly(term, wanted, (text, to) => sql`${text} = ${to}`),
+  );
 }
 
 /**
@@ -155,7 +158,7 @@ function exactly(
 
 function equalNumber(term: NumberTerm, value: number): Fragment {
   const wanted = safeNumber(value);
-  return term.integer !== undefined && Number.isInteger(wanted)
+  return term.integer !== undefined && Number.isSafeInteger(wanted)
     ? sql`${term.integer} = ${parameter(wanted, '::bigint')}`
     : sql`${term.sql} = ${parameter(wanted, '::double precision')}`;
 }
@@ -226,28 +229,20 @@ export function isOneOf(term: Term, values: readonly AttributeValue[]): Fragment
       if (term.uuid !== undefined) return isOneOf({ kind: 'text', sql: term.sql, nullable: term.nullable }, values);
       const strings = values.filter((value) => typeof value === 'string').map((value) => textOf(value));
       const wanted = parameter(strings, '::text[]');
-      return among(
-        term,
-        values,
-        strings.length > 0 && exactly(term, wanted, (text, to) => sql`${text} = ANY(${to})`),
-      );
+      return among(term, values, strings.length > 0 && exactly(term, wanted, (text, to) => sql`${text} = ANY(${to})`));
     }
     case 'number': {
       const numbers = values.filter((value) => typeof value === 'number').map(safeNumber);
       const { integer } = term;
       const comparison =
-        integer !== undefined && numbers.every(Number.isInteger)
+        integer !== undefined && numbers.every(Number.isSafeInteger)
           ? sql`${integer} = ANY(${parameter(numbers, '::bigint[]')})`
           : sql`${term.sql} = ANY(${parameter(numbers, '::double precision[]')})`;
       return among(term, values, numbers.length > 0 && comparison);
     }
     case 'boolean': {
       const booleans = values.filter((value) => typeof value === 'boolean');
-      return among(
-        term,
-        values,
-        booleans.length > 0 && sql`${term.sql} = ANY(${parameter(booleans, '::boolean[]')})`,
-      );
+      return among(term, values, booleans.length > 0 && sql`${term.sql} = ANY(${parameter(booleans, '::boolean[]')})`);
     }
     case 'error':
       return sql`NULL::boolean`;
@@ -292,7 +287,7 @@ function jsonText(value: AttributeValue): string {
 export function isElement(array: ArrayTerm, value: AttributeValue): Fragment {
   const kinds = { text: 'string', integer: 'number', boolean: 'boolean' } as const;
   if (value === null) return sql`(array_position(${array.sql}, NULL) IS NOT NULL AND ${array.sql} IS NOT NULL)`;
-  if (typeof value !== kinds[array.element] || (typeof value === 'number' && !Number.isInteger(value)))
+  if (typeof value !== kinds[array.element] || (typeof value === 'number' && !Number.isSafeInteger(value)))
     return sql`(CASE WHEN ${array.sql} IS NOT NULL THEN FALSE END)`;
   return containsAll(array, [value]);
 }

@@ -1,13 +1,5 @@
 import type { AttributeValue } from '@portcullis/core';
-import {
-  containsAll,
-  elementsParameter,
-  equal,
-  isElement,
-  isOneOf,
-  requireComparable,
-  toJson,
-} from './equality.js';
+import { containsAll, elementsParameter, equal, isElement, isOneOf, requireComparable, toJson } from './equality.js';
 import { joined, sql, type Fragment } from './fragment.js';
 import { ownPrefix } from './columns.js';
 import { trusted } from './fragment.js';
@@ -172,7 +164,7 @@ function arrayAndConstants(
   if (values.includes(null)) return undefined;
   const type = { text: 'string', integer: 'number', boolean: 'boolean' }[array.element];
   const fitting = values.filter(
-    (value) => typeof value === type && (typeof value !== 'number' || Number.isInteger(value)),
+    (value) => typeof value === type && (typeof value !== 'number' || Number.isSafeInteger(value)),
   );
   return fit === 'all' && fitting.length < values.length ? undefined : { array, values: fitting };
 }
@@ -212,14 +204,19 @@ export function member(of: Term, key: Term): Term {
   const wanted = key.kind === 'constant' ? key.value : undefined;
   if (typeof wanted === 'number') {
     // A negative index would count from the end.
-    if (!Number.isInteger(wanted) || wanted < 0 || wanted > 1e9) return { kind: 'error' };
-    return { ...json, sql: sql`(${json.sql} -> ${parameterKey(wanted)})` };
+    if (!Number.isSafeInteger(wanted) || wanted < 0 || wanted > 1e9) return { kind: 'error' };
+    // To the server a scalar has itself as its element.
+    const element = sql`${json.sql} -> ${parameterKey(wanted)}`;
+    return { ...json, sql: sql`(CASE WHEN jsonb_typeof(${json.sql}) = 'array' THEN ${element} END)` };
   }
   if (typeof wanted !== 'string' && key.kind !== 'text' && key.kind !== 'json')
     throw untranslatable(`a ${describe(key)} as a key or an index`);
   if (key.kind === 'json') {
     // A number in JSON would be an index.
-    return { ...json, sql: sql`(CASE WHEN jsonb_typeof(${json.sql}) = 'object' THEN ${json.sql} -> ${asText(key)} END)` };
+    return {
+      ...json,
+      sql: sql`(CASE WHEN jsonb_typeof(${json.sql}) = 'object' THEN ${json.sql} -> ${asText(key)} END)`,
+    };
   }
   return { ...json, sql: sql`(${json.sql} -> ${asText(key)})` };
 }
@@ -228,7 +225,7 @@ function constantMember(of: AttributeValue, key: AttributeValue): Term {
   if (typeof of !== 'object' || of === null) throw untranslatable('a member of a constant that has none');
   if (Array.isArray(of)) {
     const found: AttributeValue | undefined =
-      typeof key === 'number' && Number.isInteger(key) ? (of as readonly AttributeValue[])[key] : undefined;
+      typeof key === 'number' && Number.isSafeInteger(key) ? (of as readonly AttributeValue[])[key] : undefined;
     return found === undefined ? { kind: 'error' } : { kind: 'constant', value: found };
   }
   const found = typeof key === 'string' ? new Map(Object.entries(of)).get(key) : undefined;

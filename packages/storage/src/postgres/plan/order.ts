@@ -64,6 +64,6 @@ function orderedInteger(one: Term, by: Ordering, other: Term): Fragment | undefi
   const column = one.kind === 'number' ? (one satisfies NumberTerm).integer : undefined;
   if (column === undefined || other.kind !== 'constant' || typeof other.value !== 'number') return undefined;
   const wanted = safeNumber(other.value);
-  if (!Number.isInteger(wanted)) return undefined;
+  if (!Number.isSafeInteger(wanted)) return undefined;
   return sql`(${column} ${trusted(by)} ${parameter(wanted, '::bigint')})`;
 }

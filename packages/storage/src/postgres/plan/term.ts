@@ -106,6 +106,8 @@ export interface SpanTerm {
   readonly timestamp: TimestampTerm;
   readonly instantNs: bigint;
   readonly sign: 1 | -1;
+  /** Whether a time that is longer than 64 bits of nanoseconds is an error. */
+  readonly limited: boolean;
 }
 
 export const errorTerm: Term = { kind: 'error' };
@@ -126,8 +128,7 @@ export function isPresent(term: Term): Fragment | undefined {
     case 'text':
     case 'number':
     case 'array':
-      if (term.kind === 'array' && term.nullable)
-        return sql`(${term.column} IS NULL OR ${term.sql} IS NOT NULL)`;
+      if (term.kind === 'array' && term.nullable) return sql`(${term.column} IS NULL OR ${term.sql} IS NOT NULL)`;
       return term.nullable ? undefined : sql`${term.sql} IS NOT NULL`;
     case 'stamp':
       return term.nullable ? undefined : sql`${term.column} IS NOT NULL`;
@@ -221,15 +222,15 @@ export function safeText(text: string): string {
 }
 
 /**
- * A number that is certainly what the policy says: a whole number from 2^53 on may have been rounded on its way. One so
- * small that the server may round it otherwise is not let through either.
+ * A number that is certainly what the policy says. A whole number from 2^53 to 2^64 may be an integer that was rounded
+ * on its way; one so large or small that the server may round it otherwise is not let through either.
  *
  * @throws PortcullisError `plan_untranslatable`
  */
 export function safeNumber(value: number): number {
   const size = Math.abs(value);
-  if (!Number.isFinite(value) || size > Number.MAX_SAFE_INTEGER || (size !== 0 && size < 1e-290))
-    throw untranslatable('a number of the policy is not exact');
+  const exact = size === 0 || (size >= 1e-290 && size <= Number.MAX_SAFE_INTEGER) || (size > 2 ** 64 && size <= 1e300);
+  if (!exact) throw untranslatable('a number of the policy is not exact');
   return value;
 }
 

@@ -56,11 +56,11 @@ export function compareTimes(one: Term, by: Ordering | '=', other: Term): Fragme
 
 const mirrored = { '<': '>', '<=': '>=', '>': '<', '>=': '<=', '=': '=' } as const;
 
-function spanAgainst({ timestamp, instantNs, sign }: SpanTerm, by: Ordering | '=', ns: bigint): Fragment {
-  const reach: readonly [bigint, bigint] = [instantNs - longestNs, instantNs + longestNs];
+function spanAgainst({ timestamp, instantNs, sign, limited }: SpanTerm, by: Ordering | '=', ns: bigint): Fragment {
+  const reach = limited ? [[instantNs - longestNs, instantNs + longestNs] as const] : [];
   return sign === 1
-    ? against(timestamp, by, instantNs + ns, [reach])
-    : against(timestamp, mirrored[by], instantNs - ns, [reach]);
+    ? against(timestamp, by, instantNs + ns, reach)
+    : against(timestamp, mirrored[by], instantNs - ns, reach);
 }
 
 /**
@@ -100,9 +100,7 @@ function compareMs(column: Fragment, by: Ordering | '=', ns: bigint, lowMs: bigi
     case '>=':
       return from(ceilMs(ns));
     case '=':
-      return ns === floorMs(ns) * nsPerMs
-        ? sql`(${from(floorMs(ns))} AND ${before(floorMs(ns) + 1n)})`
-        : sql`FALSE`;
+      return ns === floorMs(ns) * nsPerMs ? sql`(${from(floorMs(ns))} AND ${before(floorMs(ns) + 1n)})` : sql`FALSE`;
   }
 }
 
@@ -139,7 +137,12 @@ export const partNames: readonly string[] = Object.keys(parts);
 export function partOf(timestamp: TimestampTerm, name: string): Term {
   const read = parts[name];
   if (read === undefined || timestamp.movedNs !== 0n) throw untranslatable(`\`${name}\` of a timestamp that was moved`);
-  return { kind: 'number', sql: sql`(${read(milliseconds(timestamp))})::double precision`, nullable: false, type: 'int' };
+  return {
+    kind: 'number',
+    sql: sql`(${read(milliseconds(timestamp))})::double precision`,
+    nullable: false,
+    type: 'int',
+  };
 }
 
 /** Adds to a timestamp, or takes from it. */
@@ -148,9 +151,9 @@ export function moved(one: Term, other: Term, sign: 1n | -1n): Term {
     return { ...one, movedNs: keptInReach(one, one.movedNs + sign * other.ns) };
   if (sign === 1n && one.kind === 'duration' && other.kind === 'timestamp') return moved(other, one, 1n);
   if (sign === -1n && one.kind === 'timestamp' && other.kind === 'instant')
-    return { kind: 'span', timestamp: one, instantNs: other.ns, sign: 1 };
+    return { kind: 'span', timestamp: one, instantNs: other.ns, sign: 1, limited: true };
   if (sign === -1n && one.kind === 'instant' && other.kind === 'timestamp')
-    return { kind: 'span', timestamp: other, instantNs: one.ns, sign: -1 };
+    return { kind: 'span', timestamp: other, instantNs: one.ns, sign: -1, limited: true };
   throw untranslatable(`a ${describe(one)} and a ${describe(other)} are not added or subtracted`);
 }
 
@@ -161,10 +164,8 @@ function keptInReach({ movedNs }: TimestampTerm, next: bigint): bigint {
 }
 
 const atMs = (ms: bigint): Fragment => parameter(new Date(Number(ms)).toISOString(), '::text::timestamptz');
-const afterMs = (ms: bigint): Fragment =>
-  ms === lastMs ? sql`'10000-01-01T00:00:00Z'::timestamptz` : atMs(ms + 1n);
+const afterMs = (ms: bigint): Fragment => (ms === lastMs ? sql`'10000-01-01T00:00:00Z'::timestamptz` : atMs(ms + 1n));
 const floorMs = (ns: bigint): bigint => (ns - (((ns % nsPerMs) + nsPerMs) % nsPerMs)) / nsPerMs;
 const ceilMs = (ns: bigint): bigint => -floorMs(-ns);
 const max = (...all: readonly [bigint, ...bigint[]]): bigint => all.reduce((one, other) => (one > other ? one : other));
 const min = (...all: readonly [bigint, ...bigint[]]): bigint => all.reduce((one, other) => (one < other ? one : other));
-

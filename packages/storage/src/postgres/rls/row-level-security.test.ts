@@ -3,6 +3,7 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { OperatorAccess, TenantContext } from '@portcullis/core';
 import { contextFor, operatorFor } from '@portcullis/testing/contexts';
+import { skipWithoutPgBouncer, startPgBouncer, type PgBouncer } from '@portcullis/testing/pgbouncer';
 import { startPostgres, type PostgresServer } from '@portcullis/testing/postgres';
 import { pgliteSource } from '../pglite.js';
 import { conformingSql } from './conforming-sql.js';
@@ -336,6 +337,52 @@ describe('with a server', () => {
 
   suite('PostgreSQL', (options) => opened(options));
   suite('PostgreSQL, pipelined', (options) => opened(options, { pipeline: true }));
+
+  describe.skipIf(skipWithoutPgBouncer())('behind a pooler', () => {
+    let bouncer: PgBouncer;
+    beforeAll(async () => {
+      bouncer = await startPgBouncer(server);
+    });
+    afterAll(() => bouncer.stop());
+
+    suite('PgBouncer in transaction mode', async (options) => {
+      const name = await database();
+      const pool = new pg.Pool({ connectionString: bouncer.url(name, 'app'), max: 4 });
+      pool.on('error', () => undefined);
+      return { rls: rowLevelSecurity(pool, options), close: () => pool.end() };
+    });
+
+    it('keeps tenants apart on connections that many transactions share, whatever their order', async () => {
+      const name = await database();
+      const pool = new pg.Pool({ connectionString: bouncer.url(name, 'app'), max: 20 });
+      pool.on('error', () => undefined);
+      const rls = rowLevelSecurity(pool);
+      const tenants = ['acme', 'globex', 'initech', 'umbrella'].map((tenant) => contextFor({ tenant }));
+      const backends = new Set<number>();
+      await Promise.all(
+        Array.from({ length: 200 }, async (_, index) => {
+          const context = tenants[index % tenants.length] ?? acme;
+          const work = rls.withTenant(context, async (sql) => {
+            await sql.query('INSERT INTO notes (id, title) VALUES ($1, $2)', [`n${String(index)}`, context.tenant.id]);
+            await new Promise((resolve) => setTimeout(resolve, index % 3));
+            const { rows } = await sql.query<{ pid: number; titles: string[]; tenants: string[] }>(
+              'SELECT pg_backend_pid() AS pid, array_agg(DISTINCT title) AS titles, array_agg(DISTINCT tenant_id) AS tenants FROM notes',
+            );
+            backends.add(rows[0]?.pid ?? 0);
+            expect(rows).toMatchObject([{ titles: [context.tenant.id], tenants: [context.tenant.id] }]);
+            if (index % 7 === 0) throw new Error('in the middle');
+          });
+          await work.catch((error: unknown) => {
+            expect(error).toMatchObject({ message: 'in the middle' });
+          });
+          // A query of nobody's, between the tenants': the setting of the one before has to be gone.
+          expect((await pool.query('SELECT * FROM notes')).rows).toEqual([]);
+        }),
+      );
+      expect(backends.size).toBeLessThanOrEqual(2);
+      await pool.end();
+    });
+  });
 
   it('leaves nothing on the connection for the next user', async () => {
     const { rls, pool, close } = await opened({}, { max: 1 });

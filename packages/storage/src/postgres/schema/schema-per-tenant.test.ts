@@ -74,7 +74,7 @@ describe('on PostgreSQL', () => {
     readonly database: string;
     readonly app: SchemaPerTenant;
     readonly schemas: TenantSchemas;
-    again(options: Partial<TenantSchemasOptions>): TenantSchemas;
+    readonly again: (options: Partial<TenantSchemasOptions>) => TenantSchemas;
   }
 
   const notes = migration(
