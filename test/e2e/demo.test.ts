@@ -3,7 +3,9 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import pg from 'pg';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { startPostgres } from '@portcullis/testing/postgres';
 
 const root = join(import.meta.dirname, '..', '..');
 const command = ['--conditions=@portcullis/source', '--import=tsx', join(root, 'packages', 'demo', 'src', 'main.ts')];
@@ -64,11 +66,48 @@ describe('the demo', () => {
     expect(stdout).not.toMatch(/eyJ[\w-]+\.eyJ/);
   });
 
+  it('keeps its documents on a PostgreSQL server where it is given one, and leaves nothing there', async () => {
+    const server = await startPostgres();
+    const look = async (text: string): Promise<unknown[]> => {
+      const client = new pg.Client(server.url());
+      await client.connect();
+      const { rows } = await client.query<Record<string, unknown>>(text);
+      await client.end();
+      return rows;
+    };
+    await look('CREATE ROLE customer LOGIN CREATEROLE; GRANT CREATE ON DATABASE postgres TO customer');
+    for (const user of ['postgres', 'customer']) {
+      const { status, stdout, stderr } = spawnSync(process.execPath, [...command, '--no-color'], {
+        cwd: root,
+        encoding: 'utf8',
+        timeout: 50_000,
+        env: { ...process.env, DATABASE_URL: server.url('postgres', user) },
+      });
+      expect(stderr).toBe('');
+      expect(status).toBe(0);
+      expect(stdout).toContain(`The documents are in PostgreSQL at 127.0.0.1:${String(server.port)}`);
+      expect(await look("SELECT FROM pg_roles WHERE rolname = 'portcullis_demo'")).toEqual([]);
+      expect(await look("SELECT FROM pg_namespace WHERE nspname = 'portcullis_demo'")).toEqual([]);
+    }
+    await server.stop();
+  }, 90_000);
+
+  it('exits 2 where the database cannot be reached, and names it', () => {
+    const { status, stderr } = spawnSync(process.execPath, [...command, '--json'], {
+      cwd: root,
+      encoding: 'utf8',
+      timeout: 50_000,
+      env: { ...process.env, DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/none' },
+    });
+    expect(status).toBe(2);
+    expect(stderr).toContain('ECONNREFUSED');
+  });
+
   it('prints a table for people, that names the policy that decided', () => {
     const { status, stdout } = demo('--no-color');
     expect(status).toBe(0);
     expect(stdout).toMatch(/bob +Entra ID +globex +document_read doc-1 +allow +resource\.document\.vdefault\/globex/);
-    expect(stdout).toContain('All 17 decisions were right.');
+    expect(stdout).toContain('All 19 decisions were right.');
     expect(stdout).toContain('The audit trail');
   });
 

@@ -3,7 +3,7 @@ import { Client } from '@modelcontextprotocol/client';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { configuredIdentity } from '@portcullis/claims';
-import { PortcullisError, tenantId } from '@portcullis/core';
+import { evaluatePlan, PortcullisError, tenantId } from '@portcullis/core';
 import type { Gate, McpEndpoint } from '@portcullis/mcp';
 import { callText, connect, messagesOf, post, startHarness, url, type Harness } from './harness.js';
 
@@ -99,6 +99,13 @@ function server(gate: Gate<Map<string, string>> = harness.gate): McpServer {
   gate.tool(made, 'filtered', { authorize: { kind: 'note', action: 'stamp' } }, async (_args, ctx) =>
     (await ctx.filter('read', Object.keys(notes), (id) => ({ kind: 'note', id, attr: notes[id]! }))).join(),
   );
+  gate.tool(made, 'planned', { authorize: { kind: 'note', action: 'stamp' } }, async (_args, ctx) => {
+    const plan = await ctx.plan('read', 'note');
+    return Object.keys(notes)
+      .filter((id) => plan.outcome === 'conditional' && evaluatePlan(plan.condition, { id, attr: notes[id]! }) === true)
+      .concat(plan.outcome)
+      .join();
+  });
   gate.tool(made, 'filtered_foreign', { authorize: { kind: 'note', action: 'stamp' } }, async (_args, ctx) =>
     (await ctx.filter('read', ['acme', 'globex'], (tenant) => ({ kind: 'note', id: 'x', attr: { tenant } }))).join(),
   );
@@ -234,6 +241,7 @@ describe.each(['auto', 'legacy'] as const)('over HTTP, protocol mode %s', (mode)
       'foreign',
       'late',
       'filtered',
+      'planned',
       'filtered_foreign',
       'rounds',
       'plain',
@@ -320,6 +328,18 @@ describe.each(['auto', 'legacy'] as const)('over HTTP, protocol mode %s', (mode)
     expect(await callText(alice, 'filtered')).toBe('open');
     const adam = await connect(endpoint, await harness.token('adam'), { mode });
     expect(await callText(adam, 'filtered')).toBe('open,closed');
+    expect(await callText(alice, 'planned')).toBe('open,conditional');
+    expect(await callText(adam, 'planned')).toMatch(/always_allowed$/);
+    expect(
+      harness.audit.entries.flatMap((entry) =>
+        entry.type === 'decision'
+          ? entry.decisions.filter(({ action }) => action === 'read').filter(({ resource }) => resource.id === '*')
+          : [],
+      ),
+    ).toMatchObject([
+      { effect: 'allow', action: 'read', resource: { kind: 'note', id: '*' }, scope: 'acme' },
+      { effect: 'allow', action: 'read' },
+    ]);
   });
 
   it('enforces the tenant’s list of tools on list and call, where absent and empty differ', async () => {
@@ -327,7 +347,7 @@ describe.each(['auto', 'legacy'] as const)('over HTTP, protocol mode %s', (mode)
     for (const [allowedTools, listed, answer] of [
       [['plain'], ['plain'], '-32001 denied'],
       [[], [], '-32001 denied'],
-      [undefined, 14, 'open ran'],
+      [undefined, 15, 'open ran'],
     ] as const) {
       await store.updateTenant(tenantId('acme'), {
         settings: { allowedTools: allowedTools === undefined ? undefined : [...allowedTools] },

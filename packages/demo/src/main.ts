@@ -20,6 +20,10 @@ a real MCP client; a real Cerbos PDP decides each call from the YAML in policies
   --no-color        no colours
   --help            this text
 
+Environment:
+  DATABASE_URL      a PostgreSQL server for the documents, as a role that may create schemas and roles; a schema and
+                    a role portcullis_demo are made there, and deleted at the end (default: PGlite, in this process)
+
 Exit codes: 0 every decision was right, 1 one was wrong, 2 the options are wrong or the demo could not start.
 `;
 
@@ -72,8 +76,15 @@ async function story(options: Options): Promise<number> {
   let world: World | undefined;
   try {
     await cp(options.policies, policies, { recursive: true });
-    if (!options.json) say('Starting three identity providers, the Cerbos PDP and the MCP server …\n');
-    world = await startWorld({ policies, port: options.port, auditFile: options.audit, onUnreconciled: warn });
+    if (!options.json) say('Starting three identity providers, the Cerbos PDP, the database and the MCP server …\n');
+    world = await startWorld({
+      policies,
+      port: options.port,
+      databaseUrl: process.env['DATABASE_URL'],
+      auditFile: options.audit,
+      onUnreconciled: warn,
+    });
+    if (!options.json) say(`The documents are in ${world.database}, under row-level security.\n`);
     const printed = storyTable();
     if (!options.json) say(printed.head());
     const rows = await playStory(world, policies, (row) => {
@@ -139,6 +150,7 @@ async function serve(options: Options): Promise<number> {
   const world = await startWorld({
     policies: options.policies,
     port: options.port ?? 4000,
+    databaseUrl: process.env['DATABASE_URL'],
     auditFile: options.audit,
     onUnreconciled: warn,
     onPolicyChange: () => {

@@ -27,6 +27,8 @@ interface Step {
   readonly expected: string;
   /** What the answer has to contain. */
   readonly contains?: string;
+  /** What it must not contain. */
+  readonly lacks?: string;
   readonly before?: () => Promise<void>;
   readonly use: (client: Client) => Promise<string>;
 }
@@ -86,6 +88,15 @@ function steps(world: World, policies: string): readonly Step[] {
       contains: 'roadmap of globex',
       use: tool('document_read', { id: 'doc-1' }),
     },
+    {
+      caller: 'alice',
+      what: 'document_list',
+      expected: 'allow',
+      contains: 'Roadmap',
+      lacks: 'Salaries',
+      use: tool('document_list'),
+    },
+    { caller: 'bob', what: 'document_list', expected: 'allow', contains: 'Salaries', use: tool('document_list') },
     { caller: 'alice', what: 'document_read doc-2', expected: 'denied', use: tool('document_read', { id: 'doc-2' }) },
     {
       caller: 'bob',
@@ -212,9 +223,11 @@ async function tokenOf({ issuers }: World, caller: Step['caller']): Promise<stri
 function toRow(step: Step, result: CallResult, world: World, seen: number): StoryRow {
   const decision = result.outcome === 'allowed' ? 'allow' : result.code;
   const entries = world.audited.slice(seen);
-  const decided = entries
-    .filter((entry) => entry.type === 'decision' && (entry.method === 'tools/call' || step.what === entry.method))
-    .at(-1);
+  const policies = entries.flatMap((entry) =>
+    entry.type === 'decision' && (entry.method === 'tools/call' || step.what === entry.method)
+      ? entry.decisions.map(({ policy }) => policy)
+      : [],
+  );
   const resolved = entries.map(({ tenant }) => tenant).find((tenant) => tenant !== undefined);
   return {
     caller: step.caller,
@@ -222,8 +235,12 @@ function toRow(step: Step, result: CallResult, world: World, seen: number): Stor
     tenant: resolved ?? (step.tenant === undefined ? '–' : `(${step.tenant})`),
     what: step.what,
     decision,
-    policy: decided?.type === 'decision' ? (decided.decisions.at(-1)?.policy ?? '') : '',
+    // A plan is the whole policy set's, and names none.
+    policy: policies.filter((policy) => policy !== '').at(-1) ?? '',
     result: result.text,
-    right: decision === step.expected && (step.contains === undefined || result.text.includes(step.contains)),
+    right:
+      decision === step.expected &&
+      (step.contains === undefined || result.text.includes(step.contains)) &&
+      (step.lacks === undefined || !result.text.includes(step.lacks)),
   };
 }

@@ -14,6 +14,7 @@ import { keyvStorage } from '@portcullis/storage/keyv';
 import { memoryStore, registry, resolver } from '@portcullis/tenants';
 import { contextFor } from '@portcullis/testing/contexts';
 import { fixtures, startIssuer, type LocalIssuer } from '@portcullis/testing/issuers';
+import { openDatabase } from './database.js';
 import { customers, recordsOf, seedTenants } from './domain/seed.js';
 import { workspaceServer } from './domain/tools.js';
 import { openWorkspace, type Workspace } from './domain/workspace.js';
@@ -23,6 +24,8 @@ export interface WorldOptions {
   readonly policies: string;
   /** @defaultValue any free one */
   readonly port?: number | undefined;
+  /** A PostgreSQL server for the documents. @defaultValue PGlite, in this process */
+  readonly databaseUrl?: string | undefined;
   /** The audit log, in a file as well as in memory. */
   readonly auditFile?: string | undefined;
   readonly onPolicyChange?: (() => void) | undefined;
@@ -39,6 +42,8 @@ export interface World {
   readonly gate: Gate<Workspace>;
   readonly issuers: { readonly auth0: LocalIssuer; readonly entra: LocalIssuer; readonly cognito: LocalIssuer };
   readonly pdp: Sidecar;
+  /** What holds the documents, for people to read. */
+  readonly database: string;
   readonly audited: readonly (AuditEntry & { readonly time: string })[];
   close(): Promise<void>;
 }
@@ -83,8 +88,9 @@ async function open(options: WorldOptions, opened: { close(): Promise<unknown> }
   );
   const store = keep(memoryStore());
   await seedTenants(store);
-  const storage = keep(keyvStorage({ keyv: new Keyv() }));
-  await seedRecords((context) => openWorkspace(storage, context));
+  const database = keep(await openDatabase(options.databaseUrl));
+  const stores = { rls: database.rls, keys: keep(keyvStorage({ keyv: new Keyv() })) };
+  await seedRecords((context) => openWorkspace(stores, context));
   const memory = memoryAudit();
   const audit = keep(
     options.auditFile === undefined ? memory : allOf(memory, auditLog({ destination: options.auditFile })),
@@ -129,7 +135,7 @@ async function open(options: WorldOptions, opened: { close(): Promise<unknown> }
     tenants: resolver({ registry: registry({ store }) }),
     pdp,
     audit,
-    storage: (context) => openWorkspace(storage, context),
+    storage: (context) => openWorkspace(stores, context),
     resource: url,
     authorizationServers: [issuers.auth0.issuer, `${issuers.entra.origin}/organizations/v2.0`, issuers.cognito.issuer],
     resourceName: 'Workspace',
@@ -144,7 +150,7 @@ async function open(options: WorldOptions, opened: { close(): Promise<unknown> }
   const endpoint = keep(gate.serve(() => workspaceServer(gate)));
   listen(http, endpoint);
 
-  return { url, gate, issuers, pdp, audited: memory.entries };
+  return { url, gate, issuers, pdp, database: database.description, audited: memory.entries };
 }
 
 function listen(http: Server, endpoint: McpEndpoint): void {

@@ -3,6 +3,7 @@ import { McpServer } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import { PortcullisError } from '@portcullis/core';
 import type { AuthorizeContext, Gate, ResourceRef } from '@portcullis/mcp';
+import { documentResource } from './documents.js';
 import type { Document } from './records.js';
 import type { Workspace } from './workspace.js';
 
@@ -28,7 +29,7 @@ export function workspaceServer(gate: Gate<Workspace>): McpServer {
     'usage_report',
     { description: 'How much of everything there is', authorize: 'default' },
     async (_args, { storage }) => ({
-      documents: (await storage.documents.all()).length,
+      documents: await storage.documents.count(),
       tickets: (await storage.tickets.all()).length,
       invoices: (await storage.invoices.all()).length,
     }),
@@ -48,13 +49,8 @@ function documentTools(gate: Gate<Workspace>, server: McpServer): void {
     server,
     'document_list',
     { description: 'The documents that you may read', authorize: { kind: 'document', action: 'list' } },
-    async (_args, { storage, filter }) => {
-      const readable = await filter('read', await storage.documents.all(), (document) => ({
-        kind: 'document',
-        ...referenceOf(document),
-      }));
-      return readable.map(({ id: documentId, title }) => ({ id: documentId, title }));
-    },
+    // The policy becomes a WHERE clause: what may not be read is never fetched.
+    async (_args, { storage, plan }) => storage.documents.matching(await plan('read', 'document')),
   );
   gate.tool(
     server,
@@ -213,12 +209,8 @@ function invoiceTools(gate: Gate<Workspace>, server: McpServer): void {
   );
 }
 
-function referenceOf({ id: documentId, author, classification }: Document): ResourceRef {
-  return { id: documentId, attr: { author, classification } };
-}
-
 function documentRef(document: Document | undefined): ResourceRef | undefined {
-  return document === undefined ? undefined : referenceOf(document);
+  return document === undefined ? undefined : documentResource(document);
 }
 
 /** What was there a moment ago may have been deleted since; the caller reads that as a denial, too. */

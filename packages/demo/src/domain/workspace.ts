@@ -2,7 +2,9 @@ import type { z } from 'zod';
 import type { TenantContext } from '@portcullis/core';
 import type { TenantKeyValue } from '@portcullis/storage';
 import type { KeyvStorage } from '@portcullis/storage/keyv';
-import { documentSchema, invoiceSchema, ticketSchema, type Document, type Invoice, type Ticket } from './records.js';
+import type { RowLevelSecurity } from '@portcullis/storage/postgres';
+import { openDocuments, type Documents } from './documents.js';
+import { invoiceSchema, ticketSchema, type Invoice, type Ticket } from './records.js';
 
 /** The records of one kind in one tenant. */
 interface Records<T extends { readonly id: string }> {
@@ -13,16 +15,22 @@ interface Records<T extends { readonly id: string }> {
 
 /** What the tools work with: one tenant's documents, tickets and invoices. */
 export interface Workspace {
-  readonly documents: Records<Document>;
+  readonly documents: Documents;
   readonly tickets: Records<Ticket>;
   readonly invoices: Records<Invoice>;
 }
 
+/** Where the workspaces of all tenants are kept: documents in PostgreSQL, the rest under keys. */
+export interface Stores {
+  readonly rls: RowLevelSecurity;
+  readonly keys: KeyvStorage;
+}
+
 /** Opens the workspace of the context's tenant. */
-export function openWorkspace(storage: KeyvStorage, context: TenantContext): Workspace {
-  const keyValue = storage.forTenant(context);
+export function openWorkspace({ rls, keys }: Stores, context: TenantContext): Workspace {
+  const keyValue = keys.forTenant(context);
   return {
-    documents: records(keyValue, 'document', documentSchema),
+    documents: openDocuments(rls, context),
     tickets: records(keyValue, 'ticket', ticketSchema),
     invoices: records(keyValue, 'invoice', invoiceSchema),
   };

@@ -1,8 +1,10 @@
 import {
   PortcullisError,
   principalOf,
+  type Attributes,
   type AttributeValue,
   type Decision,
+  type Plan,
   type PolicyDecisionPoint,
   type Principal,
   type ResourceQuestion,
@@ -45,6 +47,39 @@ async function askResources(
     if (decision === undefined || decisions.length !== 1) throw incomplete();
     return decision;
   });
+}
+
+/** All resources of a kind, as one question is asked about them. */
+export interface PlanQuestion {
+  readonly kind: string;
+  readonly action: string;
+  /** Attributes that all of them share. */
+  readonly attr?: Attributes | undefined;
+}
+
+/**
+ * Asks the PDP for which resources of a kind an action is permitted.
+ *
+ * @throws PortcullisError `pdp_unavailable`
+ */
+export function askPlan(
+  pdp: PolicyDecisionPoint,
+  { kind, action, attr }: PlanQuestion,
+  context: TenantContext,
+  signal: AbortSignal | undefined,
+): Promise<Plan> {
+  return pdp.plan(
+    {
+      principal: principalOf(context),
+      scope: context.tenant.id,
+      kind,
+      action,
+      tenant: context.tenant.id,
+      attr,
+      requestId: context.requestId,
+    },
+    signal === undefined ? {} : { signal },
+  );
 }
 
 function incomplete(): PortcullisError {

@@ -1,7 +1,6 @@
 import {
   evaluatePlan,
   PortcullisError,
-  principalOf,
   type Decision,
   type Plan,
   type PolicyDecisionPoint,
@@ -11,13 +10,13 @@ import type { ApprovalChannel, Approvals } from '../approval/approval.js';
 import { needsApproval } from '../approval/approval.js';
 import type { RpcRequest } from '../message.js';
 import type { ToolRule } from '../tool/catalog.js';
-import { ask } from './ask.js';
+import { ask, askPlan, type PlanQuestion } from './ask.js';
 import { asRefusal } from './as-refusal.js';
 import type { Exchange, Verdict } from './exchange.js';
 import { carryOut, type ObligationHandlers } from './obligations.js';
 import { methodQuestions, toolQuestions, type StorageFor } from './questions.js';
 import { requireScopes, type ScopeImplications } from './scopes.js';
-import { visibilityQuestions, type PlanQuestion } from './visibility.js';
+import { visibilityQuestions } from './visibility.js';
 import type { Question } from '../mapping/question.js';
 import type { Recorder } from './record.js';
 import { NotConnected } from './not-connected.js';
@@ -196,7 +195,8 @@ export function enforcer(options: EnforcerOptions): Enforcer {
         .map(async (group) => {
           const [first] = group;
           if (first === undefined) return;
-          const plan = await planFor(
+          const plan = await askPlan(
+            pdp,
             { kind: first.resource.type, action: first.action.name, attr: first.resource.properties },
             context,
             signal,
@@ -213,31 +213,12 @@ export function enforcer(options: EnforcerOptions): Enforcer {
     return answers;
   }
 
-  function planFor(
-    { kind, action, attr }: PlanQuestion,
-    context: TenantContext,
-    signal: AbortSignal | undefined,
-  ): Promise<Plan> {
-    return pdp.plan(
-      {
-        principal: principalOf(context),
-        scope: context.tenant.id,
-        kind,
-        action,
-        tenant: context.tenant.id,
-        attr,
-        requestId: context.requestId,
-      },
-      signal === undefined ? {} : { signal },
-    );
-  }
-
   async function possible(
     question: PlanQuestion,
     context: TenantContext,
     signal: AbortSignal | undefined,
   ): Promise<boolean> {
-    return (await planFor(question, context, signal)).outcome !== 'always_denied';
+    return (await askPlan(pdp, question, context, signal)).outcome !== 'always_denied';
   }
 
   return {

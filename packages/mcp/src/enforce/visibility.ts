@@ -4,6 +4,7 @@ import { evaluateMapping } from '../mapping/declared.js';
 import type { Expression, ExpressionInput } from '../mapping/expression.js';
 import type { Question } from '../mapping/question.js';
 import type { ToolRule } from '../tool/catalog.js';
+import type { PlanQuestion } from './ask.js';
 import { wholeKind } from './questions.js';
 
 /**
@@ -16,13 +17,6 @@ import { wholeKind } from './questions.js';
 export interface VisibilityQuestions {
   readonly check: readonly Question[];
   readonly plan: readonly PlanQuestion[];
-}
-
-/** A kind and an action, with the attributes that are known. */
-export interface PlanQuestion {
-  readonly kind: string;
-  readonly action: string;
-  readonly attr: Attributes | undefined;
 }
 
 /** The identity-level questions of a tool. A malformed mapping has none that could pass: `undefined` hides the tool. */

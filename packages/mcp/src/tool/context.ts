@@ -4,13 +4,14 @@ import {
   type Attributes,
   type Decision,
   type Identity,
+  type Plan,
   type PolicyDecisionPoint,
   type Principal,
   type Tenant,
   type TenantContext,
 } from '@portcullis/core';
 import { asRefusal } from '../enforce/as-refusal.js';
-import { ask } from '../enforce/ask.js';
+import { ask, askPlan } from '../enforce/ask.js';
 import type { Question } from '../mapping/question.js';
 import type { RunningCall } from '../enforce/exchange.js';
 
@@ -59,6 +60,21 @@ export interface ToolContext<Storage> {
     items: readonly Item[],
     describe: (item: Item) => ResourceQuery,
   ) => Promise<readonly Item[]>;
+  /**
+   * Asks for which resources of a kind the action is permitted, before any is loaded: for a list whose rows come from
+   * a database. `planToSql` of `@portcullis/storage/plan` makes the answer a WHERE clause.
+   *
+   * A plan knows no obligations: where the policy attaches some to the action, use `filter`, which leaves such items out.
+   *
+   * @throws PortcullisError `pdp_unavailable`
+   * @example
+   * ```text
+   * await ctx.plan('read', 'document');
+   *   asks: which documents of acme may auth0#auth0|alice (roles member) `read`?
+   *   answers: { outcome: 'conditional', condition: classification != "secret" or author == "auth0#auth0|alice" }
+   * ```
+   */
+  readonly plan: (action: string, kind: string) => Promise<Plan>;
 }
 
 /** Records a decision that a handler asked for. */
@@ -113,12 +129,39 @@ export function toolContext<Storage>(
       await record([decision], call);
       return decision;
     },
+    async plan(action, kind) {
+      let plan: Plan;
+      try {
+        plan = await askPlan(pdp, { kind, action }, context, signal);
+      } catch (error) {
+        return refuse(asRefusal(error), []);
+      }
+      await record([decisionOf(plan, action, kind, context)], call);
+      return plan;
+    },
     async filter(action, items, describe) {
       const decisions = await asked(items.map((item) => questionOf(action, describe(item))));
       return items.filter(
         (_item, index) => decisions[index]?.effect === 'allow' && decisions[index].obligations.length === 0,
       );
     },
+  };
+}
+
+/** A plan, as it is recorded: whether there is any resource of the kind that it lets through. */
+function decisionOf(plan: Plan, action: string, kind: string, { tenant }: TenantContext): Decision {
+  return {
+    effect: plan.outcome === 'always_denied' ? 'deny' : 'allow',
+    action,
+    resource: { kind, id: '*' },
+    policy: '',
+    policyVersion: 'default',
+    scope: tenant.id,
+    outputs: [],
+    obligations: [],
+    callId: plan.callId,
+    durationMs: plan.durationMs,
+    engine: plan.engine,
   };
 }
 

@@ -12,6 +12,8 @@ import { untranslatable } from './untranslatable.js';
 export function calculated(one: Term, operator: '+' | '-' | '*', other: Term): Term {
   if (operator === '+' && (isText(one) || isText(other)))
     return { kind: 'text', sql: sql`(${asText(one)} || ${asText(other)})`, nullable: false };
+  if (operator === '+' && one.kind === 'json' && other.kind === 'json')
+    throw untranslatable('two values of which only the row knows whether they are numbers');
   const left = double(one);
   const right = double(other);
   const safe = operator === '*' ? neitherLargeNorSmall : notLarge;

@@ -20,8 +20,9 @@ export function conditional(condition: Term, yes: Term, no: Term): Term {
     };
   const left = toJson(yes);
   const right = toJson(no);
-  const numbers = left.numbers === 'none' ? right.numbers : right.numbers === 'none' ? left.numbers : 'any';
-  return { kind: 'json', sql: choice(left.sql, right.sql), numbers };
+  const kinds = new Set([left.numbers, right.numbers]);
+  const [numbers = 'none', ...more] = [...kinds].filter((kind) => kind !== 'none');
+  return { kind: 'json', sql: choice(left.sql, right.sql), numbers: more.length === 0 ? numbers : 'mixed' };
 }
 
 function typeOf(term: Term): 'double' | 'int' | undefined {

@@ -76,7 +76,7 @@ export function toJson(term: Term): JsonTerm {
       return { kind: 'json', sql: orNull(sql`to_jsonb(${term.sql})`, term.nullable), numbers: 'none' };
     case 'number':
       if (term.type === 'double') throw untranslatable('a number of the row is compared with numbers alone');
-      return { kind: 'json', sql: sql`to_jsonb((${term.sql})::bigint)`, numbers: 'whole' };
+      return { kind: 'json', sql: sql`to_jsonb((${term.sql})::bigint)`, numbers: 'int' };
     case 'error':
       return { kind: 'json', sql: sql`NULL::jsonb`, numbers: 'none' };
     case 'array':
@@ -188,10 +188,15 @@ function equalScalars(one: Scalar, other: Scalar): Fragment {
   return given === undefined ? sql`(${same})` : sql`(CASE WHEN ${given} THEN ${same} END)`;
 }
 
+/** Whether its numbers may have more digits than a double. */
+function isInexact({ numbers }: JsonTerm): boolean {
+  return numbers === 'any' || numbers === 'mixed';
+}
+
 function equalJsonConstant(json: JsonTerm, value: AttributeValue): Fragment {
   if (typeof value === 'number')
     return sql`(CASE WHEN ${json.sql} IS NOT NULL THEN COALESCE(${asNumber(json)} = ${parameter(safeNumber(value), '::double precision')}, FALSE) END)`;
-  if (hasNumbers(value) && json.numbers === 'any')
+  if (hasNumbers(value) && isInexact(json))
     throw untranslatable('numbers inside lists and maps of a `jsonb` column cannot be compared exactly');
   return sql`(${json.sql} = ${jsonParameter(value)})`;
 }
@@ -216,7 +221,7 @@ function equalJson(json: JsonTerm, other: Term): Fragment {
  */
 export function requireComparable(one: JsonTerm, other: JsonTerm): void {
   const kinds = new Set([one.numbers, other.numbers]);
-  if (kinds.has('none') || (kinds.has('constant') && !kinds.has('any'))) return;
+  if (kinds.has('none') || (kinds.has('constant') && !kinds.has('any') && !kinds.has('mixed'))) return;
   throw untranslatable('two values of the row that may hold numbers of any size cannot be compared exactly');
 }
 
@@ -269,7 +274,7 @@ function among(term: Scalar, values: readonly AttributeValue[], comparison: Frag
 function isOneOfJson(json: JsonTerm, values: readonly AttributeValue[]): Fragment {
   const numbers = values.filter((value) => typeof value === 'number').map(safeNumber);
   const others = values.filter((value) => typeof value !== 'number');
-  if (json.numbers === 'any' && others.some(hasNumbers))
+  if (isInexact(json) && others.some(hasNumbers))
     throw untranslatable('numbers inside lists and maps of a `jsonb` column cannot be compared exactly');
   // Each value is checked by the parameter that it would be alone.
   const texts = others.map((value) => jsonText(value));

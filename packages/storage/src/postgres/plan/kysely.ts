@@ -16,7 +16,7 @@ export type PlanWhereOptions = Omit<PlanToSqlOptions, 'firstParameter'>;
  *   .selectAll()
  *   .where(planWhere(plan, { table: 'd', columns: { author: 'text' } }))
  *   .execute();
- * // select * from "document" as "d" where ("d"."author" IS NOT NULL AND …) IS TRUE
+ * // select * from "document" as "d" where ("d"."author" IS NOT NULL AND …)
  * ```
  */
 export function planWhere(plan: Plan, options: PlanWhereOptions): RawBuilder<SqlBool> {

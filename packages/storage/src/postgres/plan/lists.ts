@@ -50,9 +50,10 @@ function isInJson(one: Term, all: JsonTerm, newName: NewName): Fragment {
   const given = isPresent(one);
   const present = given === undefined ? sql`` : sql` AND ${given}`;
   const asElement = sql`EXISTS (SELECT FROM jsonb_array_elements(${all.sql}) AS ${newName()}(${element}) WHERE ${equal(one, each)})`;
+  // What is no string is no key of a map, and no error.
   const isString = one.kind === 'text' || one.kind === 'json' || typeof constantOf(one) === 'string';
-  const asKey = isString ? sql`jsonb_exists(${all.sql}, ${asText(one)})` : sql`NULL`;
-  return sql`(CASE WHEN jsonb_typeof(${all.sql}) = 'array'${present} THEN ${asElement} WHEN jsonb_typeof(${all.sql}) = 'object' THEN ${asKey} END)`;
+  const asKey = isString ? sql`COALESCE(jsonb_exists(${all.sql}, ${asText(one)}), FALSE)` : sql`FALSE`;
+  return sql`(CASE WHEN jsonb_typeof(${all.sql}) = 'array'${present} THEN ${asElement} WHEN jsonb_typeof(${all.sql}) = 'object'${present} THEN ${asKey} END)`;
 }
 
 function constantOf(term: Term): AttributeValue | undefined {

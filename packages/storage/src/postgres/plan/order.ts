@@ -1,6 +1,5 @@
 import { parameter, sql, trusted, type Fragment } from './fragment.js';
 import { asBoolean, asNumber, asText, describe, safeNumber, type NumberTerm, type Term } from './term.js';
-import { compareTimes, isTime } from './time.js';
 import { untranslatable } from './untranslatable.js';
 
 /** An operator that orders. */
@@ -14,7 +13,6 @@ const mirrored: Readonly<Record<Ordering, Ordering>> = { '<': '>', '<=': '>=', '
  */
 export function ordered(one: Term, by: Ordering, other: Term): Fragment {
   if (one.kind === 'error' || other.kind === 'error') return sql`NULL::boolean`;
-  if (isTime(one) || isTime(other)) return compareTimes(one, by, other);
   if (one.kind === 'constant' && other.kind === 'constant')
     throw untranslatable('two constants are ordered by the engine alone');
   const types = [typeOf(one), typeOf(other)].filter((type) => type !== 'json');

@@ -2,7 +2,7 @@ import { systemClock, type Clock, type Plan, type TenantId } from '@portcullis/c
 import { hasAttribute } from './column-term.js';
 import { columnSql, resolveColumns, type ColumnMap } from './columns.js';
 import { joined, parameter, render, sql, type Fragment, type SqlText } from './fragment.js';
-import { asBoolean } from './term.js';
+import { asFilter } from './term.js';
 import { scopeOf, translate } from './translate.js';
 
 /** How a plan is turned into SQL. */
@@ -19,8 +19,8 @@ export interface PlanToSqlOptions extends ColumnMap {
  * Turns a query plan into a condition for PostgreSQL: the rows for which it is true are those that `check` allows, when
  * `check` is asked with what `resourceOfRow` makes of them by the same columns.
  *
- * An error of the policy’s expressions (a missing member, a wrong type) is NULL in SQL, and the whole is true or it is
- * not. Values are parameters; strings are compared byte by byte whatever the collation; nothing raises an error for the
+ * The condition is for a WHERE: an error of the policy’s expressions (a missing member, a wrong type) is NULL in SQL,
+ * which WHERE does not take for true, and neither does NOT. Values are parameters; strings are compared byte by byte whatever the collation; nothing raises an error for the
  * data it meets. What cannot be said exactly is refused, and no condition is ever made wider.
  *
  * Where the engine’s plan does not tell two meanings apart, the narrower one is taken, and a row may be left out that
@@ -51,7 +51,7 @@ export interface PlanToSqlOptions extends ColumnMap {
  *   },
  * };
  * const { text, values } = planToSql(plan, { columns: { size: { type: 'integer', null: 'absent' } } });
- * console.log(text); // prints: ("size"::double precision IS NOT NULL AND (NOT ("size" = $1::bigint))) IS TRUE
+ * console.log(text); // prints: ("size"::double precision IS NOT NULL AND (NOT ("size" = $1::bigint)))
  * console.log(values); // prints: [ 3 ]
  * ```
  */
@@ -76,8 +76,8 @@ export function planCondition(plan: Plan, options: PlanToSqlOptions): Fragment {
       return all.length === 0 ? sql`TRUE` : joined(all, ' AND ');
     }
     case 'conditional': {
-      const condition = asBoolean(translate(plan.condition, scopeOf(columns, BigInt(clock()) * 1_000_000n)));
-      return sql`${joined([...belongs, ...has, condition], ' AND ')} IS TRUE`;
+      const condition = asFilter(translate(plan.condition, scopeOf(columns, BigInt(clock()) * 1_000_000n)));
+      return joined([...belongs, ...has, condition], ' AND ');
     }
   }
 }

@@ -37,6 +37,8 @@ export interface ConstantTerm {
 export interface BooleanTerm {
   readonly kind: 'boolean';
   readonly sql: Fragment;
+  /** What is true for the same rows and may be false where the other is NULL: shorter, or better served by an index. */
+  readonly whenTrue?: Fragment;
   readonly nullable: boolean;
 }
 
@@ -67,8 +69,11 @@ export interface JsonTerm {
   readonly kind: 'json';
   /** Of type jsonb. */
   readonly sql: Fragment;
-  /** What its numbers are: of any length, whole ones, those of a constant, or there are none. */
-  readonly numbers: 'any' | 'whole' | 'constant' | 'none';
+  /**
+   * What its numbers are. `any`: doubles to a policy, and of any length to the server. `whole`: doubles, and whole ones
+   * to the server. `int`: integers. `constant`: either, and exact. `none`: there are none. `mixed`: of several kinds.
+   */
+  readonly numbers: 'any' | 'whole' | 'int' | 'constant' | 'none' | 'mixed';
 }
 
 export interface ArrayTerm {
@@ -167,6 +172,11 @@ export function asBoolean(term: Term): Fragment {
       if (typeof term.value === 'boolean') return term.value ? sql`TRUE` : sql`FALSE`;
   }
   throw untranslatable(`a ${describe(term)} is no condition`);
+}
+
+/** A term as a condition that only has to be true for the right rows: it is not under a negation. */
+export function asFilter(term: Term): Fragment {
+  return term.kind === 'boolean' && term.whenTrue !== undefined ? term.whenTrue : asBoolean(term);
 }
 
 /** A term as text. */

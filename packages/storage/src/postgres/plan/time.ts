@@ -1,6 +1,6 @@
 import { parameter, sql, trusted, type Fragment } from './fragment.js';
 import type { Ordering } from './order.js';
-import { describe, type SpanTerm, type Term, type TimestampTerm } from './term.js';
+import { describe, type BooleanTerm, type SpanTerm, type Term, type TimestampTerm } from './term.js';
 import { untranslatable } from './untranslatable.js';
 
 const nsPerMs = 1_000_000n;
@@ -43,7 +43,7 @@ export function readDuration(text: string): bigint {
 }
 
 /** Whether a term about time comes before another. */
-export function compareTimes(one: Term, by: Ordering | '=', other: Term): Fragment {
+export function compareTimes(one: Term, by: Ordering | '=', other: Term): BooleanTerm {
   if (one.kind === 'timestamp') {
     if (other.kind === 'instant') return against(one, by, other.ns, []);
     if (other.kind === 'timestamp') return columnsCompared(one, by, other);
@@ -56,7 +56,7 @@ export function compareTimes(one: Term, by: Ordering | '=', other: Term): Fragme
 
 const mirrored = { '<': '>', '<=': '>=', '>': '<', '>=': '<=', '=': '=' } as const;
 
-function spanAgainst({ timestamp, instantNs, sign, limited }: SpanTerm, by: Ordering | '=', ns: bigint): Fragment {
+function spanAgainst({ timestamp, instantNs, sign, limited }: SpanTerm, by: Ordering | '=', ns: bigint): BooleanTerm {
   const reach = limited ? [[instantNs - longestNs, instantNs + longestNs] as const] : [];
   return sign === 1
     ? against(timestamp, by, instantNs + ns, reach)
@@ -72,16 +72,21 @@ function against(
   by: Ordering | '=',
   instantNs: bigint,
   within: readonly (readonly [bigint, bigint])[],
-): Fragment {
+): BooleanTerm {
   const bounds = [[firstMs * nsPerMs, lastMs * nsPerMs + (nsPerMs - 1n)] as const, ...within];
   // The column itself has to be a timestamp, and so has what it becomes.
   const lowMs = max(firstMs, ...bounds.map(([low]) => ceilMs(low - movedNs)));
   const highMs = min(lastMs, ...bounds.map(([, high]) => floorMs(high - movedNs)));
-  if (lowMs > highMs) return sql`NULL::boolean`;
+  if (lowMs > highMs) return { kind: 'boolean', sql: sql`NULL::boolean`, nullable: false };
   const known = sql`${column} >= ${atMs(lowMs)} AND ${column} < ${afterMs(highMs)}`;
   const target = instantNs - movedNs;
   const comparison = compareMs(column, by, target, lowMs, highMs);
-  return sql`(CASE WHEN ${known} THEN ${comparison} END)`;
+  return {
+    kind: 'boolean',
+    sql: sql`(CASE WHEN ${known} THEN ${comparison} END)`,
+    whenTrue: sql`(${known} AND ${comparison})`,
+    nullable: false,
+  };
 }
 
 function compareMs(column: Fragment, by: Ordering | '=', ns: bigint, lowMs: bigint, highMs: bigint): Fragment {
@@ -104,10 +109,14 @@ function compareMs(column: Fragment, by: Ordering | '=', ns: bigint, lowMs: bigi
   }
 }
 
-function columnsCompared(one: TimestampTerm, by: Ordering | '=', other: TimestampTerm): Fragment {
+function columnsCompared(one: TimestampTerm, by: Ordering | '=', other: TimestampTerm): BooleanTerm {
   if (one.movedNs !== other.movedNs || one.movedNs !== 0n)
     throw untranslatable('two timestamps of the row are compared as they are, not moved');
-  return sql`(${milliseconds(one)} ${trusted(by)} ${milliseconds(other)})`;
+  return {
+    kind: 'boolean',
+    sql: sql`(${milliseconds(one)} ${trusted(by)} ${milliseconds(other)})`,
+    nullable: false,
+  };
 }
 
 /** A column as its `Date` has it; NULL where `timestamp(…)` is an error. */

@@ -7,9 +7,9 @@ import { equal } from './equality.js';
 import { joined, sql, type Fragment } from './fragment.js';
 import { hierarchy, related, type Relation } from './hierarchy.js';
 import { except, intersects, isIn, isSubset, member, newNames, size, type NewName } from './lists.js';
-import { ordered } from './order.js';
+import { ordered, type Ordering } from './order.js';
 import { found, inCase, matched, position, type Search } from './strings.js';
-import { asBoolean, describe, errorTerm, strictly, type BooleanTerm, type Term } from './term.js';
+import { asBoolean, asFilter, describe, errorTerm, strictly, type BooleanTerm, type Term } from './term.js';
 import { compareTimes, isTime, moved, partNames, partOf, readDuration, readInstant } from './time.js';
 import { conditional } from './conditional.js';
 import { untranslatable } from './untranslatable.js';
@@ -105,13 +105,15 @@ function plain(count: number, run: (one: Term, other: Term, third: Term, scope: 
   };
 }
 
-const equality = (one: Term, other: Term): Fragment => {
+const equality = (one: Term, other: Term): BooleanTerm => {
   const isNull = [one, other].some((term) => term.kind === 'constant' && term.value === null);
-  return !isNull && (isTime(one) || isTime(other)) ? sql`(${compareTimes(one, '=', other)})` : equal(one, other);
+  return !isNull && (isTime(one) || isTime(other)) ? compareTimes(one, '=', other) : boolean(equal(one, other));
 };
 
-const ordering = (by: '<' | '<=' | '>' | '>='): Translation =>
-  plain(2, (one, other) => boolean(ordered(one, by, other)));
+const ordering = (by: Ordering): Translation =>
+  plain(2, (one, other) =>
+    isTime(one) || isTime(other) ? compareTimes(one, by, other) : boolean(ordered(one, by, other)),
+  );
 const search = (by: Search): Translation => plain(2, (one, other) => boolean(found(one, by, other)));
 const relation = (by: Relation): Translation => plain(2, (one, other) => boolean(related(one, by, other)));
 const arithmetic = (by: '+' | '-' | '*'): Translation =>
@@ -125,7 +127,7 @@ const subset = plain(2, (one, other, _third, { newName }) => boolean(isSubset(on
 function combined(word: ' AND ' | ' OR '): Translation {
   return (operands, _scope, operator) => {
     if (operands.length === 0) throw untranslatable(`\`${operator}\` of nothing`);
-    return boolean(joined(operands.map(asBoolean), word));
+    return { ...boolean(joined(operands.map(asBoolean), word)), whenTrue: joined(operands.map(asFilter), word) };
   };
 }
 
@@ -135,8 +137,8 @@ const operators: ReadonlyMap<string, Translation> = new Map<string, Translation>
   ['or', combined(' OR ')],
   ['not', plain(1, (one) => boolean(sql`(NOT ${asBoolean(one)})`))],
   ['if', plain(3, conditional)],
-  ['eq', plain(2, (one, other) => boolean(equality(one, other)))],
-  ['ne', plain(2, (one, other) => boolean(sql`(NOT ${equality(one, other)})`))],
+  ['eq', plain(2, equality)],
+  ['ne', plain(2, (one, other) => boolean(sql`(NOT ${equality(one, other).sql})`))],
   ['lt', ordering('<')],
   ['le', ordering('<=')],
   ['gt', ordering('>')],
