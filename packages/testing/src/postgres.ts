@@ -62,22 +62,22 @@ export async function startPostgres({ home, settings = {} }: PostgresOptions = {
       { ...account, encoding: 'utf8', env: { ...process.env, LC_MESSAGES: 'C' } },
     );
     if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr || String(made.error)}`);
-    const port = await freePort();
     const all = {
       listen_addresses: '127.0.0.1',
-      port: String(port),
       unix_socket_directories: folder,
       fsync: 'off',
       max_connections: '200',
       ...settings,
     };
-    const start = (): Promise<ChildProcess> =>
+    const startAt = (port: number): Promise<ChildProcess> =>
       run(
         join(bin, 'postgres'),
-        ['-D', data, ...Object.entries(all).flatMap(([k, v]) => ['-c', `${k}=${v}`])],
+        ['-D', data, '-p', String(port), ...Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
         account,
       );
-    let child = await start();
+    let port = await freePort();
+    // Somebody may have taken the port in the meantime.
+    let child = await startAt(port).catch(async () => startAt((port = await freePort())));
     return {
       host: '127.0.0.1',
       port,
@@ -88,7 +88,7 @@ export async function startPostgres({ home, settings = {} }: PostgresOptions = {
       kill: () => end(child, 'SIGKILL'),
       async restart() {
         await end(child, 'SIGKILL');
-        child = await start();
+        child = await startAt(port);
       },
       async stop() {
         // SIGINT is the fast shutdown: it waits for no client.
@@ -132,9 +132,16 @@ function isOpen(path: string): boolean {
 async function run(program: string, args: readonly string[], account: object): Promise<ChildProcess> {
   const child = spawn(program, args, {
     ...account,
+    // A group of its own, so that a crash takes the server's own processes along.
+    detached: true,
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, LC_MESSAGES: 'C' },
   });
+  const orphaned = (): void => {
+    signalGroup(child, 'SIGKILL');
+  };
+  process.once('exit', orphaned);
+  child.once('exit', () => process.removeListener('exit', orphaned));
   let log = '';
   let ready: (() => void) | undefined;
   child.stderr.on('data', (chunk: Buffer) => {
@@ -154,6 +161,16 @@ async function run(program: string, args: readonly string[], account: object): P
 async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = new Promise((resolve) => child.once('exit', resolve));
-  child.kill(signal);
+  if (signal === 'SIGKILL') signalGroup(child, signal);
+  else child.kill(signal);
   await ended;
+}
+
+function signalGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // It ended by itself.
+  }
 }

@@ -12,7 +12,6 @@ const data: ReadonlySet<string> = new Set([
   'WITH',
   'VALUES',
   'TABLE',
-  'EXPLAIN',
   'SHOW',
   'CALL',
 ]);
@@ -36,6 +35,9 @@ export function statementKind(text: string, defining: boolean): StatementKind {
   const words = bare.replace(/;\s*$/, '').trim().toUpperCase().split(/\s+/);
   const [first = ''] = /^\(*\s*([A-Z]*)/.exec(bare.toUpperCase())?.slice(1) ?? [];
   if (data.has(first) && !(defining && bare.includes(';'))) return 'data';
+  // EXPLAIN ANALYZE runs what it explains.
+  const explained = /^EXPLAIN\s*(?:\([^()]*\)\s*|(?:ANALYZE|VERBOSE)\s+)*/i.exec(bare)?.[0];
+  if (explained !== undefined && !defining) return statementKind(bare.slice(explained.length), defining);
   const whole = words.join(' ');
   if (/^(?:BEGIN|START)(?: TRANSACTION| WORK)?$/.test(whole)) return 'begin';
   if (/^(?:COMMIT|END)(?: TRANSACTION| WORK)?$/.test(whole)) return 'commit';

@@ -1,8 +1,8 @@
 import type { AttributeValue } from '@portcullis/core';
-import { containsAll, elementsParameter, equal, isElement, isOneOf, requireComparable, toJson } from './equality.js';
-import { joined, sql, type Fragment } from './fragment.js';
+import { equal, requireComparable, toJson } from './equality.js';
+import { containsAll, elementsParameter, isElement, isOneOf } from './membership.js';
 import { ownPrefix } from './columns.js';
-import { trusted } from './fragment.js';
+import { joined, sql, trusted, type Fragment } from './fragment.js';
 import { asText, describe, isPresent, parameterKey, type ArrayTerm, type JsonTerm, type Term } from './term.js';
 import { untranslatable } from './untranslatable.js';
 
@@ -90,8 +90,9 @@ export function listOf(term: Term, keys = false): JsonTerm {
 }
 
 function requireList(value: AttributeValue): AttributeValue {
-  if (!Array.isArray(value)) throw untranslatable('a constant is no list');
-  return value;
+  if (typeof value !== 'object' || value === null || !Array.isArray(value))
+    throw untranslatable('a constant is no list');
+  return value as readonly AttributeValue[];
 }
 
 /** Whether two lists share an element. */

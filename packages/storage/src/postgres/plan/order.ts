@@ -35,17 +35,11 @@ export function ordered(one: Term, by: Ordering, other: Term): Fragment {
 }
 
 function typeOf(term: Term): 'number' | 'text' | 'boolean' | 'json' {
-  switch (term.kind) {
-    case 'number':
-    case 'text':
-    case 'boolean':
-    case 'json':
-      return term.kind;
-    case 'constant':
-      if (typeof term.value === 'number') return 'number';
-      if (typeof term.value === 'string') return 'text';
-      if (typeof term.value === 'boolean') return 'boolean';
-  }
+  if (term.kind === 'number' || term.kind === 'text' || term.kind === 'boolean' || term.kind === 'json')
+    return term.kind;
+  const type = term.kind === 'constant' ? typeof term.value : undefined;
+  if (type === 'number' || type === 'boolean') return type;
+  if (type === 'string') return 'text';
   throw untranslatable(`a ${describe(term)} has no order`);
 }
 

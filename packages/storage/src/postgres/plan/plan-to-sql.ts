@@ -2,8 +2,9 @@ import { systemClock, type Clock, type Plan, type TenantId } from '@portcullis/c
 import { hasAttribute } from './column-term.js';
 import { columnSql, resolveColumns, type ColumnMap } from './columns.js';
 import { joined, parameter, render, sql, type Fragment, type SqlText } from './fragment.js';
+import { scopeOf } from './scope.js';
 import { asFilter } from './term.js';
-import { scopeOf, translate } from './translate.js';
+import { translate } from './translate.js';
 
 /** How a plan is turned into SQL. */
 export interface PlanToSqlOptions extends ColumnMap {
@@ -24,7 +25,13 @@ export interface PlanToSqlOptions extends ColumnMap {
  * data it meets. What cannot be said exactly is refused, and no condition is ever made wider.
  *
  * Where the engine’s plan does not tell two meanings apart, the narrower one is taken, and a row may be left out that
- * `check` allows: a deny rule, or `none`, whose own condition is an error for the row.
+ * `check` allows: a deny rule, or `none`, whose own condition is an error for the row; arithmetic on numbers beyond
+ * 1e±150; a row that lacks an attribute which its column declares `absent`.
+ *
+ * What the engine (PDP 0.51) itself plans wider than it checks leaves no trace in a plan, and cannot be refused here.
+ * The policies of a kind that is listed have to do without: `has(…)` of what is no column (a member of a map, an
+ * attribute that is not declared); `!(x in list)` where `x` can be an error and the list empty; comparing with bytes;
+ * `{…}[R.attr.x] > …` in a deny rule or `none`.
  *
  * @returns the text of a condition, and the values of its parameters
  * @throws PortcullisError `plan_untranslatable` for an attribute that is in no column, an operator that has no exact

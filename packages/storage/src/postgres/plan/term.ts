@@ -19,14 +19,12 @@ export type Term =
   | ArrayTerm
   | ItemsTerm
   | { readonly kind: 'attributes' }
-  | { readonly kind: 'resource' }
   | StampTerm
   | TimestampTerm
   | { readonly kind: 'instant'; readonly ns: bigint }
   | { readonly kind: 'duration'; readonly ns: bigint }
   | SpanTerm
-  | { readonly kind: 'hierarchy'; readonly sql: Fragment; readonly delimiter: string }
-  | { readonly kind: 'lambda'; readonly variable: string };
+  | { readonly kind: 'hierarchy'; readonly sql: Fragment; readonly delimiter: string };
 
 /** A value that the plan carries. Whether a whole number in it was written `1` or `1.0` is not known any more. */
 export interface ConstantTerm {
@@ -161,16 +159,11 @@ export function describe(term: Term): string {
 
 /** A term as a condition. */
 export function asBoolean(term: Term): Fragment {
-  switch (term.kind) {
-    case 'boolean':
-      return term.sql;
-    case 'error':
-      return sql`NULL::boolean`;
-    case 'json':
-      return sql`(CASE WHEN jsonb_typeof(${term.sql}) = 'boolean' THEN (${term.sql})::boolean END)`;
-    case 'constant':
-      if (typeof term.value === 'boolean') return term.value ? sql`TRUE` : sql`FALSE`;
-  }
+  if (term.kind === 'boolean') return term.sql;
+  if (term.kind === 'error') return sql`NULL::boolean`;
+  if (term.kind === 'json')
+    return sql`(CASE WHEN jsonb_typeof(${term.sql}) = 'boolean' THEN (${term.sql})::boolean END)`;
+  if (term.kind === 'constant' && typeof term.value === 'boolean') return term.value ? sql`TRUE` : sql`FALSE`;
   throw untranslatable(`a ${describe(term)} is no condition`);
 }
 
@@ -181,31 +174,20 @@ export function asFilter(term: Term): Fragment {
 
 /** A term as text. */
 export function asText(term: Term): Fragment {
-  switch (term.kind) {
-    case 'text':
-      return term.sql;
-    case 'error':
-      return sql`NULL::text`;
-    case 'json':
-      return sql`(CASE WHEN jsonb_typeof(${term.sql}) = 'string' THEN ${term.sql} #>> '{}' END)`;
-    case 'constant':
-      if (typeof term.value === 'string') return textParameter(term.value);
-  }
+  if (term.kind === 'text') return term.sql;
+  if (term.kind === 'error') return sql`NULL::text`;
+  if (term.kind === 'json') return sql`(CASE WHEN jsonb_typeof(${term.sql}) = 'string' THEN ${term.sql} #>> '{}' END)`;
+  if (term.kind === 'constant' && typeof term.value === 'string') return textParameter(term.value);
   throw untranslatable(`a ${describe(term)} is no string`);
 }
 
 /** A term as a number: double precision, finite. */
 export function asNumber(term: Term): Fragment {
-  switch (term.kind) {
-    case 'number':
-      return term.sql;
-    case 'error':
-      return sql`NULL::double precision`;
-    case 'json':
-      return jsonNumber(term.sql);
-    case 'constant':
-      if (typeof term.value === 'number') return parameter(safeNumber(term.value), '::double precision');
-  }
+  if (term.kind === 'number') return term.sql;
+  if (term.kind === 'error') return sql`NULL::double precision`;
+  if (term.kind === 'json') return jsonNumber(term.sql);
+  if (term.kind === 'constant' && typeof term.value === 'number')
+    return parameter(safeNumber(term.value), '::double precision');
   throw untranslatable(`a ${describe(term)} is no number`);
 }
 

@@ -177,6 +177,8 @@ function suite(name: string, open: (options?: RowLevelSecurityOptions) => Promis
       'LISTEN x',
       "DO $$ BEGIN SET LOCAL app.tenant_id = 'globex'; END $$",
       'CREATE TEMP TABLE t (x int)',
+      'EXPLAIN ANALYZE CREATE TEMP TABLE t AS SELECT 1',
+      'EXPLAIN (ANALYZE, VERBOSE) DECLARE c CURSOR WITH HOLD FOR SELECT 1',
       'DECLARE c CURSOR WITH HOLD FOR SELECT * FROM notes',
       'COPY notes TO STDOUT',
       'TRUNCATE notes',
@@ -196,6 +198,17 @@ function suite(name: string, open: (options?: RowLevelSecurityOptions) => Promis
         rls.withTenant(acme, (sql) => sql.query("SELECT 1; SET LOCAL app.tenant_id = 'globex'")),
       ).rejects.toThrow(/multiple commands/);
       expect(await titles(rls, acme)).toEqual([]);
+    });
+
+    it.each([
+      'EXPLAIN SELECT 1',
+      'explain (analyze) select 1',
+      '(SELECT 1)',
+      '-- a\n/* b */ WITH x AS (SELECT 1) TABLE x',
+      'VALUES (1)',
+    ])('takes %j', async (text) => {
+      const rls = await start();
+      expect((await rls.withTenant(acme, (sql) => sql.query(text))).rows.length).toBeGreaterThan(0);
     });
 
     it('reads only where it was opened so, and knows its isolation', async () => {

@@ -3,7 +3,7 @@ import { PortcullisError, type TenantId } from '@portcullis/core';
 import { refused } from '../../access.js';
 import { pgSource, type PgPool } from '../pg-source.js';
 import { quoteIdentifier, quoteLiteral } from '../quote.js';
-import { runTransaction } from '../run-transaction.js';
+import { runTransaction, type TransactionOptions } from '../run-transaction.js';
 import { sqlState } from '../sql-state.js';
 import type { TenantSql } from '../tenant-sql.js';
 import type { TransactionSource } from '../transaction-source.js';
@@ -59,7 +59,11 @@ export interface TenantSchemas {
   /** Deletes the tenant's schema with all that is in it, and its role. What is gone already is no error. */
   remove(tenant: TenantId): Promise<boolean>;
   /** Runs work in the tenant's schema, as its owner: for exports and restores. */
-  asOwner<T>(tenant: TenantId, work: (sql: TenantSql, schema: string) => Promise<T>): Promise<T>;
+  asOwner<T>(
+    tenant: TenantId,
+    work: (sql: TenantSql, schema: string) => Promise<T>,
+    options?: TransactionOptions,
+  ): Promise<T>;
 }
 
 const installText = `
@@ -99,8 +103,13 @@ export function tenantSchemas(pool: PgPool | TransactionSource, options: TenantS
   const { prefix, timeoutMs = 60_000 } = options;
 
   /** One transaction of the owner's. The tenant is for the record: nothing here is bound by it. */
-  function owner<T>(tenant: TenantId, settings: readonly string[], work: (sql: TenantSql) => Promise<T>): Promise<T> {
-    return runTransaction({ source, tenant, settings, flow, defining: true }, { timeoutMs }, work);
+  function owner<T>(
+    tenant: TenantId,
+    settings: readonly string[],
+    work: (sql: TenantSql) => Promise<T>,
+    how: TransactionOptions = {},
+  ): Promise<T> {
+    return runTransaction({ source, tenant, settings, flow, defining: true }, { timeoutMs, ...how }, work);
   }
   const catalogs = ['SET LOCAL search_path = pg_catalog, pg_temp'];
   const inSchema = (schema: string): readonly string[] => [
@@ -145,12 +154,17 @@ export function tenantSchemas(pool: PgPool | TransactionSource, options: TenantS
     tenants,
     upgrade: async (how = {}) => upgradeTenants(how.tenants ?? (await tenants()), provision, how),
     remove: (tenant) => owner(tenant, catalogs, (sql) => removed(sql, tenant, schemaName(tenant, prefix))),
-    asOwner(tenant, work) {
+    asOwner(tenant, work, how) {
       const schema = schemaName(tenant, prefix);
-      return owner(tenant, inSchema(schema), async (sql) => {
-        await requireRecorded(sql, tenant, schema);
-        return work(sql, schema);
-      });
+      return owner(
+        tenant,
+        inSchema(schema),
+        async (sql) => {
+          await requireRecorded(sql, tenant, schema);
+          return work(sql, schema);
+        },
+        how,
+      );
     },
   };
 }
