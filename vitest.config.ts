@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-const conditions = ['@portcullis/source', 'module', 'node', 'development|production'];
+// Without `module`: packages that offer it for bundlers (the AWS SDK) have no file extensions in it, and Node needs them.
+const conditions = ['@portcullis/source', 'node', 'development|production'];
 const shared = { resolve: { conditions }, ssr: { resolve: { conditions } } } as const;
 
 export default defineConfig({

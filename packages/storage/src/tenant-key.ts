@@ -38,7 +38,8 @@ export function ownKey(tenant: string, full: string): string | undefined {
   return full.startsWith(prefix) && full.length > prefix.length ? full.slice(prefix.length) : undefined;
 }
 
-function requireKey(key: unknown): void {
+/** The grammar of keys, as `tenantKey` has it. @throws PortcullisError `storage_refused` */
+export function requireKey(key: unknown): void {
   if (typeof key !== 'string' || key === '') throw refused('a key must be a non-empty string');
   if (Buffer.byteLength(key) > maxKeyBytes) throw refused(`a key has at most ${String(maxKeyBytes)} bytes`);
   if (!isWellFormed(key) || key.normalize('NFC') !== key)
@@ -52,6 +53,16 @@ function requireKey(key: unknown): void {
 /** A prefix of keys for a listing: like a key, and it may end with a slash or be empty. */
 export function requireKeyPrefix(prefix: string): void {
   if (prefix !== '') requireKey(prefix.endsWith('/') ? prefix.slice(0, -1) : prefix);
+}
+
+/**
+ * The order of keys: that of their UTF-8 bytes, which is the one of Unicode's code points and the one in which S3
+ * lists. (`<` compares UTF-16 units, and puts what lies beyond U+FFFF before U+E000.)
+ *
+ * @returns a negative number, zero or a positive one
+ */
+export function compareKeys(one: string, two: string): number {
+  return Buffer.compare(Buffer.from(one), Buffer.from(two));
 }
 
 /** Lone surrogates are no characters; some encoders replace them, and two keys become one. */

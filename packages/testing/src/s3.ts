@@ -8,6 +8,8 @@ import { newS3rver } from './s3/s3rver.js';
 export interface S3ServerOptions {
   /** Buckets that are there from the beginning. @defaultValue none */
   readonly buckets?: readonly string[] | undefined;
+  /** The most keys in one page of a listing, whatever the client asks for. @defaultValue 1000, as S3 has it */
+  readonly pageLimit?: number | undefined;
 }
 
 /** An S3 server of a test's own. */
@@ -39,10 +41,10 @@ export interface S3Server {
  * await server.stop();
  * ```
  */
-export async function startS3({ buckets = [] }: S3ServerOptions = {}): Promise<S3Server> {
+export async function startS3({ buckets = [], pageLimit = 1000 }: S3ServerOptions = {}): Promise<S3Server> {
   const directory = await mkdtemp(join(tmpdir(), 'portcullis-s3-'));
   const port = await freePort();
-  const server = newS3rver({
+  const server = newS3rver(pageLimit, {
     address: '127.0.0.1',
     port,
     directory,

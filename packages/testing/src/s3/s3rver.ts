@@ -11,22 +11,19 @@ interface S3rver {
 
 interface ObjectController {
   putObjectCopy: Koa.Handler;
-  readonly deleteMultipleObjects: Koa.Handler;
 }
 
 const require = createRequire(import.meta.url);
 const repaired = new WeakSet();
 
 /** A server that is not running yet. @throws Error when `@20minutes/s3rver` is not installed */
-export function newS3rver(options: object): S3rver {
+export function newS3rver(pageLimit: number, options: object): S3rver {
   const Constructor = load('@20minutes/s3rver') as new (options: object) => S3rver;
   const controller = load('@20minutes/s3rver/lib/controllers/object') as ObjectController;
   repairCopy(controller);
   const server = new Constructor(options);
   // Before the router, which is the last.
-  server.middleware.splice(server.middleware.length - 1, 0, (context, next) =>
-    answerMissing(context, next, controller.deleteMultipleObjects),
-  );
+  server.middleware.splice(server.middleware.length - 1, 0, answerMissing(pageLimit));
   return server;
 }
 

@@ -27,7 +27,7 @@ export type Term =
   | { readonly kind: 'hierarchy'; readonly sql: Fragment; readonly delimiter: string };
 
 /** A value that the plan carries. Whether a whole number in it was written `1` or `1.0` is not known any more. */
-export interface ConstantTerm {
+interface ConstantTerm {
   readonly kind: 'constant';
   readonly value: AttributeValue;
 }
@@ -84,13 +84,13 @@ export interface ArrayTerm {
 }
 
 /** A list that a condition writes out, with parts that the row knows. */
-export interface ItemsTerm {
+interface ItemsTerm {
   readonly kind: 'items';
   readonly items: readonly Term[];
 }
 
 /** The text of a timestamp column, before `timestamp(…)`. */
-export interface StampTerm {
+interface StampTerm {
   readonly kind: 'stamp';
   readonly column: Fragment;
   readonly nullable: boolean;
