@@ -66,7 +66,7 @@ export function compareKeys(one: string, two: string): number {
 }
 
 /** Lone surrogates are no characters; some encoders replace them, and two keys become one. */
-function isWellFormed(text: string): boolean {
+export function isWellFormed(text: string): boolean {
   return !/[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/.test(text);
 }
 

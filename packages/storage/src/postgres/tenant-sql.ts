@@ -1,6 +1,7 @@
 import type { AsyncLocalStorage } from 'node:async_hooks';
 import type { TenantId } from '@portcullis/core';
 import { refused } from '../access.js';
+import { isWellFormed } from '../tenant-key.js';
 import { statementKind } from './statement.js';
 import type { OpenTransaction, SqlResult, Statement } from './transaction-source.js';
 
@@ -85,6 +86,7 @@ export function tenantTransaction(
           types,
           values: own,
         }: Statement = typeof statement === 'string' ? { text: statement } : statement;
+        requireWellFormed(values ?? own);
         switch (statementKind(text, defining)) {
           case 'begin':
             await push();
@@ -158,6 +160,12 @@ export function tenantTransaction(
       over ??= why;
     },
   };
+}
+
+/** A lone surrogate is no character: the driver writes U+FFFD in its place, and two keys become one. */
+function requireWellFormed(value: unknown): void {
+  if (typeof value === 'string' && !isWellFormed(value)) throw refused('a value must be well-formed Unicode');
+  if (Array.isArray(value)) for (const element of value) requireWellFormed(element);
 }
 
 function nothing(command: string): SqlResult {

@@ -191,6 +191,16 @@ function suite(name: string, open: (options?: RowLevelSecurityOptions) => Promis
       await expect(rls.withTenant(acme, (sql) => sql.query(text))).rejects.toMatchObject({ code: 'storage_refused' });
     });
 
+    it('refuses values that the driver would write as others', async () => {
+      const rls = await start();
+      for (const value of ['\ud800', ['a', 'b\udc00'], [['\ud800x']]])
+        await expect(
+          rls.withTenant(acme, (sql) => sql.query('INSERT INTO notes (id) VALUES ($1)', [value])),
+        ).rejects.toMatchObject({ code: 'storage_refused' });
+      await add(rls, acme, '😀');
+      expect(await titles(rls, acme)).toEqual([{ id: '😀', title: 'acme' }]);
+    });
+
     it('takes one statement at a time', async () => {
       const rls = await start();
       await add(rls, globex, '1');
