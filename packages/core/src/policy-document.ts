@@ -22,4 +22,6 @@ export interface PolicyDocument {
   /** Whether it may only narrow what its parent scope allows. */
   readonly requiresParentalConsent: boolean;
   readonly rules: readonly PolicyRule[];
+  /** All of it, as JSON: conditions, variables and outputs included. */
+  readonly text: string;
 }

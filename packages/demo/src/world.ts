@@ -11,10 +11,12 @@ import { formatFindings, readLock, reconcile } from '@portcullis/mcp/reconcile';
 import { readPolicies } from '@portcullis/pdp';
 import { cerbosSidecar, type Sidecar } from '@portcullis/pdp/cerbos';
 import { keyvStorage } from '@portcullis/storage/keyv';
+import { requireColumns } from '@portcullis/storage/plan';
 import { memoryStore, registry, resolver } from '@portcullis/tenants';
 import { contextFor } from '@portcullis/testing/contexts';
 import { fixtures, startIssuer, type LocalIssuer } from '@portcullis/testing/issuers';
 import { openDatabase } from './database.js';
+import { documentAttributes } from './domain/documents.js';
 import { customers, recordsOf, seedTenants } from './domain/seed.js';
 import { workspaceServer } from './domain/tools.js';
 import { openWorkspace, type Workspace } from './domain/workspace.js';
@@ -140,8 +142,10 @@ async function open(options: WorldOptions, opened: { close(): Promise<unknown> }
     authorizationServers: [issuers.auth0.issuer, `${issuers.entra.origin}/organizations/v2.0`, issuers.cognito.issuer],
     resourceName: 'Workspace',
   });
+  const policies = await readPolicies(options.policies);
+  requireColumns(policies, 'document', documentAttributes);
   const { findings } = await reconcile(workspaceServer(gate), {
-    policies: await readPolicies(options.policies),
+    policies,
     lock: await readLock(lockFile),
     mappings: 'required',
   });

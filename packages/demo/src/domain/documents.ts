@@ -13,11 +13,11 @@ export interface Documents {
 }
 
 /** The attributes that policies compare, and the columns that hold them: one declaration for `check` and for `plan`. */
-const attributes: ColumnMap = { id: 'text', columns: { author: 'text', classification: 'text' } };
+export const documentAttributes: ColumnMap = { id: 'text', columns: { author: 'text', classification: 'text' } };
 
 /** The attributes of a document, as they are put before the PDP. */
 export const documentResource = ({ id, author, classification }: Document): ReturnType<typeof resourceOfRow> =>
-  resourceOfRow({ id, author, classification }, attributes);
+  resourceOfRow({ id, author, classification }, documentAttributes);
 
 const columns = 'id, title, text, author, classification, shared_with AS "sharedWith"';
 
@@ -43,7 +43,7 @@ export function openDocuments(rls: RowLevelSecurity, context: TenantContext): Do
       }),
     matching: (plan) =>
       rls.withTenant(context, async (sql) => {
-        const { text, values } = planToSql(plan, attributes);
+        const { text, values } = planToSql(plan, documentAttributes);
         const { rows } = await sql.query(`SELECT ${columns} FROM documents WHERE ${text} ORDER BY id`, values);
         return rows.map((row) => documentSchema.pick({ id: true, title: true }).parse(row));
       }),

@@ -29,6 +29,7 @@ const policy = (name: string, rules: readonly PolicyRule[], more: Partial<Policy
   version: 'default',
   scope: '',
   requiresParentalConsent: false,
+  text: '',
   rules,
   ...more,
 });

@@ -96,11 +96,11 @@ function readFileDocuments(file: string, text: string): readonly PolicyDocument[
         `${file}: ${z.prettifyError(result.error).split('\n')[0] ?? 'is malformed'}`,
       );
     const described = result.data.disabled === true ? undefined : describe(file, result.data);
-    return described === undefined ? [] : [described];
+    return described === undefined ? [] : [{ ...described, text: JSON.stringify(value) }];
   });
 }
 
-function describe(file: string, policy: z.infer<typeof document>): PolicyDocument | undefined {
+function describe(file: string, policy: z.infer<typeof document>): Omit<PolicyDocument, 'text'> | undefined {
   if (policy.resourcePolicy !== undefined) {
     const { resource, rules = [] } = policy.resourcePolicy;
     return {
@@ -163,7 +163,7 @@ function about(
     scope = '',
     scopePermissions,
   }: { version?: string | undefined; scope?: string | undefined; scopePermissions?: string | undefined },
-): Omit<PolicyDocument, 'rules'> {
+): Omit<PolicyDocument, 'rules' | 'text'> {
   return { file, kind, name, version, scope, requiresParentalConsent: scopePermissions === parentalConsent };
 }
 

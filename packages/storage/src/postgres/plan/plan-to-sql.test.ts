@@ -151,6 +151,16 @@ const refused: readonly (readonly [string, PlanExpression, RegExp])[] = [
     /`exists`/,
   ],
   [
+    'a variable named like the request',
+    of('exists', attr('tags'), of('lambda', of('eq', attr('author'), value('x')), variable('request'))),
+    /`request`/,
+  ],
+  [
+    'a variable named like the resource',
+    of('exists', attr('tags'), of('lambda', of('eq', variable('R.attr.author'), value('x')), variable('R'))),
+    /`R`/,
+  ],
+  [
     'a variable of another lambda',
     of('exists', attr('tags'), of('lambda', of('eq', variable('u'), value('x')), variable('t'))),
     /`u`/,
