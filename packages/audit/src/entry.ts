@@ -1,4 +1,4 @@
-import { type ErrorCode, type Identity, type TenantContext } from '@portcullis/core';
+import { type ErrorCode, type Identity, type LifecycleAction, type TenantContext } from '@portcullis/core';
 
 /** Who acted: stable keys only, no names and no addresses. */
 export interface AuditActor {
@@ -85,8 +85,24 @@ export interface OperatorAccessEntry extends Common {
   readonly expiresAt: string;
 }
 
+/** A step of a tenant's life (provisioning, removal, restoration), recorded before it is taken. */
+export interface LifecycleEntry extends Common {
+  readonly type: 'lifecycle';
+  readonly effect: 'allow';
+  readonly tenant: string;
+  readonly action: LifecycleAction;
+  /** The same for all steps of one job. */
+  readonly job: string;
+  /** As `provision:schema`, `suspend`, `archive`, `remove:keys`. */
+  readonly step: string;
+  /** The operator's own words. */
+  readonly reason: string;
+  /** When the operator's right ends: ISO 8601. */
+  readonly expiresAt: string;
+}
+
 /** One record of the audit log. */
-export type AuditEntry = DecisionEntry | OutcomeEntry | RefusalEntry | OperatorAccessEntry;
+export type AuditEntry = DecisionEntry | OutcomeEntry | RefusalEntry | OperatorAccessEntry | LifecycleEntry;
 
 /** The actor of an identity, or of a context's identity. */
 export function auditActor(of: Identity | TenantContext): AuditActor {

@@ -7,10 +7,12 @@ export {
   type AuditedDecision,
   type AuditEntry,
   type DecisionEntry,
+  type LifecycleEntry,
   type OutcomeEntry,
   type OperatorAccessEntry,
   type RefusalEntry,
 } from './entry.js';
+export { recordsLifecycle } from './lifecycle.js';
 export { redact, redacted } from './redact.js';
 export { allOf, memoryAudit, type AuditSink } from './sink.js';
 export { recordsOperatorAccess } from './operator-access.js';

@@ -29,6 +29,7 @@ export {
 } from './errors.js';
 export { evaluatePlan, type KnownResource } from './evaluate-plan.js';
 export type { Actor, Groups, Identity, IdentityVerifier } from './identity.js';
+export type { LifecycleAction, LifecycleEvent, LifecycleRecorder } from './lifecycle.js';
 export type { OperatorAccess, OperatorAccessRecorder, OperatorContext } from './operator.js';
 export type { PolicyDocument, PolicyRule } from './policy-document.js';
 export { principalOf } from './principal.js';
