@@ -16,12 +16,8 @@ export type {
 } from './transaction-source.js';
 export { migration, readMigrations, type Migration } from './schema/migrations.js';
 export type { InspectSchemasOptions } from './schema/inspect-schemas.js';
+export type { SchemaChange } from './schema/schema-change.js';
 export { schemaName } from './schema/schema-name.js';
 export { schemaPerTenant, type SchemaPerTenant, type SchemaPerTenantOptions } from './schema/schema-per-tenant.js';
-export {
-  tenantSchemas,
-  type SchemaChange,
-  type TenantSchemas,
-  type TenantSchemasOptions,
-} from './schema/tenant-schemas.js';
+export { tenantSchemas, type TenantSchemas, type TenantSchemasOptions } from './schema/tenant-schemas.js';
 export type { UpgradeOptions, UpgradeProgress, UpgradeReport } from './schema/upgrade.js';

@@ -10,7 +10,7 @@ export interface TenantFiles {
 }
 
 /** A page of files. */
-export interface FilePage {
+interface FilePage {
   readonly files: readonly { readonly key: string; readonly bytes?: number | undefined }[];
   readonly cursor?: string | undefined;
 }

@@ -27,7 +27,7 @@ export interface Step {
 }
 
 /** What a step would do. */
-export interface StepPlan {
+interface StepPlan {
   readonly does: string;
   readonly counts?: Counts | undefined;
 }

@@ -8,6 +8,7 @@ import { sqlState } from '../sql-state.js';
 import type { TenantSql } from '../tenant-sql.js';
 import type { TransactionSource } from '../transaction-source.js';
 import type { Migration } from './migrations.js';
+import type { SchemaChange } from './schema-change.js';
 import { schemaName } from './schema-name.js';
 import { upgradeTenants, type UpgradeOptions, type UpgradeReport } from './upgrade.js';
 
@@ -26,16 +27,6 @@ export interface TenantSchemasOptions {
   readonly prefix?: string | undefined;
   /** How long one tenant may take, in milliseconds. @defaultValue 60000 */
   readonly timeoutMs?: number | undefined;
-}
-
-/** What was done for one tenant. */
-export interface SchemaChange {
-  readonly tenant: TenantId;
-  readonly schema: string;
-  /** Whether the schema was made. */
-  readonly created: boolean;
-  /** The migrations that were applied, in order. */
-  readonly applied: readonly string[];
 }
 
 /** Makes, upgrades and removes tenants' schemas: for the role that owns them, which no tenant's work runs as. */

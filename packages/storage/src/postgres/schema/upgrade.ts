@@ -1,5 +1,5 @@
 import type { TenantId } from '@portcullis/core';
-import type { SchemaChange } from './tenant-schemas.js';
+import type { SchemaChange } from './schema-change.js';
 
 /** How all tenants are upgraded. */
 export interface UpgradeOptions {
