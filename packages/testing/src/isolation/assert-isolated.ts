@@ -100,7 +100,7 @@ export async function assertIsolated(
   const world = await createWorld(subject, { families, stallMs, signal, excused });
   const skipped: Record<string, string> = skippedCapabilities(world);
   const exercised: string[] = [];
-  for (const scenario of chosen(scenarios(subject), replay, only)) {
+  for (const scenario of chosen(scenarios(subject, families), replay, only)) {
     const reason = scenario.unavailable(world) ?? excuse(scenario, exceptions);
     if (reason !== undefined) {
       skipped[scenario.name] = reason;
@@ -159,7 +159,7 @@ async function explore(scenario: Scenario, world: World, exploration: Exploratio
   const enough = tally.operations + operations * (scenario.share ?? 0);
   for (let batch = 0; ; batch++) {
     const before = tally.operations;
-    await scenario.check(world, { seed: (seed + batch * 7919) | 0, path, runs: scenario.share === undefined ? 8 : 20 });
+    await scenario.check(world, { seed: (seed + batch * 7919) | 0, path });
     onProgress?.({ scenario: scenario.name, operations: tally.operations });
     // A batch that did nothing, because tenants are refused, would go on for ever.
     if (path !== undefined || tally.operations >= enough || tally.operations === before) return;

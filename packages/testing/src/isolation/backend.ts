@@ -16,7 +16,8 @@ export const outage: Scenario = scenario({
     const outcome = await run();
     stage.say(`${name}: get "${key}" while the backend fails`);
     stage.world.tally.operations++;
-    const read = outcome as { readonly done: boolean; readonly value?: { readonly value: string | undefined } } | undefined;
+    const read = outcome as
+      { readonly done: boolean; readonly value?: { readonly value: string | undefined } } | undefined;
     if (read?.done === true && read.value?.value === undefined)
       stage.fail('failure_looks_like_a_miss', 'nothing, as if the key were not there', 'an error');
   },

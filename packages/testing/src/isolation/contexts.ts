@@ -48,20 +48,20 @@ function attempts(name: string, trap: IsolationTrap, forgeries: readonly Forgery
 }
 
 async function attempt(stage: Stage, trap: IsolationTrap, what: string, context: unknown): Promise<void> {
-  let entered = false;
-  let seen: string | undefined;
+  const read: (string | undefined)[] = [];
   const run = async (): Promise<void> =>
     stage.world.subject.run(
       context as TenantContext,
       async (store) => {
-        entered = true;
-        seen = await store.get('k');
+        // Entered: what comes of reading does not matter.
+        read.push(undefined);
+        read.push(await store.get('k'));
       },
       new AbortController().signal,
     );
   stage.world.tally.operations++;
   await stage.settled(run(), `a unit of work with ${what}`);
-  if (!entered) return;
+  if (read.length === 0) return;
   stage.say(`a unit of work is opened with ${what}`);
-  stage.fail(trap, `the work is run, and reads "k" as ${seen ?? 'nothing'}`, 'a refusal');
+  stage.fail(trap, `the work is run, and reads "k" as ${read.at(-1) ?? 'nothing'}`, 'a refusal');
 }

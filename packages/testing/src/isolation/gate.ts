@@ -23,7 +23,12 @@ interface Turn {
 }
 
 export function createGate(count: number): Gate {
-  const turns = Array.from({ length: count }, (): Turn => ({ permits: 0, left: false, waiting: undefined, idle: undefined }));
+  const turns = Array.from({ length: count }, (): Turn => ({
+    permits: 0,
+    left: false,
+    waiting: undefined,
+    idle: undefined,
+  }));
   let opened = false;
   const turn = (unit: number): Turn => {
     const found = turns[unit];

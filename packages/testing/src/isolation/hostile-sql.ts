@@ -23,9 +23,11 @@ import type { World } from './world.js';
 export function hostileSql(surface: SqlSurface): readonly Scenario[] {
   const names = sqlNames(surface);
   const { untrusted, queries = [] } = surface;
-  const declared = queries.map(
-    (text): HostileStatements => ({ name: text, trap: 'further_query', statements: () => [{ text }] }),
-  );
+  const declared = queries.map((text): HostileStatements => ({
+    name: text,
+    trap: 'further_query',
+    statements: () => [{ text }],
+  }));
   return [
     ...[...readingStatements, ...writingStatements].map((group) => attackScenario(surface, names, group)),
     ...oracles(surface, names),
@@ -40,6 +42,7 @@ export function hostileSql(surface: SqlSurface): readonly Scenario[] {
 const untriedSwitches: Scenario = {
   name: 'sql: statements that a tenant wrote',
   traps: ['tenant_switch'],
+  runs: 0,
   unavailable: () => 'the subject has no `sql.untrusted`: it does not promise to withstand SQL that its tenants wrote',
   check: () => Promise.resolve(),
 };
@@ -49,6 +52,7 @@ function attackScenario(surface: SqlSurface, names: SqlNames, group: HostileStat
     name: `sql: ${group.name}`,
     traps: [group.trap],
     unavailable: (world) => unfit(world, names, group),
+    runs: 2,
     // The statement is the input; what varies are the tenants.
     input: () => fc.constant(group),
     play: (stage) => attack(stage, surface, names, group),

@@ -134,21 +134,20 @@ export const writingStatements: readonly HostileStatements[] = [
       ['UPDATE', (t, { value }) => `UPDATE ${t} SET ${value} = $1`],
       ['DELETE', (t) => `DELETE FROM ${t} WHERE $1 <> ''`],
     ] satisfies readonly (readonly [string, (table: string, names: SqlNames) => string])[]
-  ).map(
-    ([verb, text]): HostileStatements => ({
-      name: `a qualified name in an ${verb}`,
-      trap: 'qualified_name',
-      on: 'schemas',
-      statements: ({ names, other, value }) => [
-        { text: text(names.qualified?.(other) ?? '', names), values: [value()] },
-      ],
-    }),
-  ),
-  {
-    name: 'a DROP of the other tenant’s schema',
+  ).map(([verb, text]): HostileStatements => ({
+    name: `a qualified name in ${verb}`,
     trap: 'qualified_name',
     on: 'schemas',
-    statements: ({ names, other }) => [{ text: `TRUNCATE ${names.qualified?.(other) ?? ''}` }, { text: `DROP TABLE ${names.qualified?.(other) ?? ''}` }],
+    statements: ({ names, other, value }) => [{ text: text(names.qualified?.(other) ?? '', names), values: [value()] }],
+  })),
+  {
+    name: 'TRUNCATE and DROP by a qualified name',
+    trap: 'qualified_name',
+    on: 'schemas',
+    statements: ({ names, other }) => [
+      { text: `TRUNCATE ${names.qualified?.(other) ?? ''}` },
+      { text: `DROP TABLE ${names.qualified?.(other) ?? ''}` },
+    ],
   },
   {
     name: 'TRUNCATE',
@@ -173,7 +172,10 @@ export const connectionStatements: readonly HostileStatements[] = [
     trap: 'temporary_table',
     statements: ({ names: { table } }) => {
       const shadow = `pg_temp.${table.slice(table.lastIndexOf('.') + 1)}`;
-      return [{ text: `CREATE TABLE ${shadow} AS SELECT * FROM ${table}` }, { text: `GRANT ALL ON ${shadow} TO PUBLIC` }];
+      return [
+        { text: `CREATE TABLE ${shadow} AS SELECT * FROM ${table}` },
+        { text: `GRANT ALL ON ${shadow} TO PUBLIC` },
+      ];
     },
     next: ({ names: { table } }) => [{ text: `SELECT * FROM ${table}` }],
   },
@@ -185,18 +187,16 @@ export const connectionStatements: readonly HostileStatements[] = [
     ],
     next: () => [{ text: 'FETCH ALL FROM leftover_cursor' }],
   },
-  ...['COMMIT', 'ROLLBACK'].map(
-    (end): HostileStatements => ({
-      name: `${end}, and a query after it`,
-      trap: 'end_of_transaction',
-      statements: ({ names: { table, value: column }, value }) => [
-        { text: end },
-        { text: `SELECT * FROM ${table}` },
-        { text: `UPDATE ${table} SET ${column} = $1`, values: [value()] },
-      ],
-      next: ({ names: { table } }) => [{ text: `SELECT * FROM ${table}` }],
-    }),
-  ),
+  ...['COMMIT', 'ROLLBACK'].map((end): HostileStatements => ({
+    name: `${end}, and a query after it`,
+    trap: 'end_of_transaction',
+    statements: ({ names: { table, value: column }, value }) => [
+      { text: end },
+      { text: `SELECT * FROM ${table}` },
+      { text: `UPDATE ${table} SET ${column} = $1`, values: [value()] },
+    ],
+    next: ({ names: { table } }) => [{ text: `SELECT * FROM ${table}` }],
+  })),
 ];
 
 /** Statements of a tenant's own making that try to become another. */
@@ -207,7 +207,14 @@ export function switchingStatements(
     { text: `SELECT * FROM ${table}` },
     ...(qualified === undefined ? [] : [{ text: `SELECT * FROM ${qualified(other)}` }]),
   ];
-  const general = ['RESET ALL', 'RESET ROLE', 'RESET SESSION AUTHORIZATION', 'DISCARD ALL', 'SET ROLE postgres', 'SET row_security = off'];
+  const general = [
+    'RESET ALL',
+    'RESET ROLE',
+    'RESET SESSION AUTHORIZATION',
+    'DISCARD ALL',
+    'SET ROLE postgres',
+    'SET row_security = off',
+  ];
   const inside = (name: string, prepare: (attack: Attack) => readonly Statement[]): HostileStatements => ({
     name,
     trap: 'tenant_switch',

@@ -48,7 +48,8 @@ export const starvation: Scenario = scenario({
   input: ({ poolSize }) =>
     fc.array(act, { minLength: 1, maxLength: 3 }).map((acts): Interleaving => ({
       units: Array.from({ length: 3 * poolSize }, (_none, tenant) => ({ tenant, acts })),
-      schedule: [],
+      // All at once and step by step: those that have a connection wait with it.
+      schedule: acts.map(() => Array.from({ length: 3 * poolSize }, (_none, at) => at)),
     })),
   play: (stage, input) => together(stage, input, 'pool_starvation'),
 });
@@ -61,6 +62,7 @@ async function together(stage: Stage, { units, schedule }: Interleaving, trap: I
   for (const group of schedule) await gate.release([...new Set(group)].filter((at) => at < units.length));
   gate.open();
   await all;
+  // The first finding ends the run, once nobody is left with a connection.
   await Promise.all(running);
   for (const name of stage.tenants) {
     const found = await difference(stage, name, expected);

@@ -99,17 +99,26 @@ async function interrupted(stage: Stage, input: Interruption, trap: IsolationTra
     },
     cancel.signal,
   );
-  await Promise.race([run, sleep(input.end === 'cancelled' ? noticeMs : stage.world.stallMs)]);
-  if (input.end !== 'disconnected') others = occupy(stage, other, release.promise, trap);
-  await sleep(5);
-  if (handle !== undefined) await useLate(stage, victim, handle, input.after, trap);
-  release.resolve();
-  const outcome = await run;
-  await others;
-  stage.say(`${victim}: its unit of work is ${outcome.done ? 'done' : `refused: ${outcome.message}`}`);
-  if (outcome.done && (input.end === 'error' || input.end === 'sql_error'))
+  run.catch(() => undefined);
+  let done: boolean;
+  try {
+    await Promise.race([run, sleep(input.end === 'cancelled' ? noticeMs : stage.world.stallMs)]);
+    if (input.end !== 'disconnected') others = occupy(stage, other, release.promise, trap);
+    await sleep(5);
+    if (handle !== undefined) await useLate(stage, victim, handle, input.after, trap);
+    release.resolve();
+    const outcome = await run;
+    await others;
+    stage.say(`${victim}: its unit of work is ${outcome.done ? 'done' : `refused: ${outcome.message}`}`);
+    done = outcome.done;
+  } finally {
+    // Whatever was found: nobody is left waiting with a connection.
+    release.resolve();
+    await Promise.allSettled([run, others]);
+  }
+  if (done && (input.end === 'error' || input.end === 'sql_error'))
     stage.fail(trap, 'the unit of work says that it succeeded', 'the error that it failed with');
-  await settle(stage, before, victim, other, outcome.done, written, trap);
+  await settle(stage, before, victim, other, done, written, trap);
 }
 
 /** What was written by the unit that ended, and late, is there or not, and nowhere else. */
@@ -141,7 +150,7 @@ async function settle(
 /** Units of work of one tenant, as many as there are connections, which wait in the middle. */
 function occupy(stage: Stage, name: string, until: Promise<void>, trap: IsolationTrap): Promise<readonly unknown[]> {
   stage.say(`${name}: ${String(stage.world.poolSize)} units of work, which read, wait, put "held" and read again`);
-  return Promise.all(
+  const units = Promise.all(
     Array.from({ length: stage.world.poolSize }, () =>
       stage.unit(name, async (store) => {
         stage.inspect(trap, name, await store.get('k'), `a unit of work of \`${name}\``);
@@ -151,6 +160,8 @@ function occupy(stage: Stage, name: string, until: Promise<void>, trap: Isolatio
       }),
     ),
   );
+  units.catch(() => undefined);
+  return units;
 }
 
 async function useLate(

@@ -8,7 +8,6 @@ export const ordinaryKeys: readonly string[] = ['k', 'n', 'k1', 'doc/1'];
  */
 export function keysFor(own: string, others: readonly string[]): readonly string[] {
   const spelled = others.flatMap((other) => [
-    ...collisions(own, other),
     `../${other}/k`,
     `/${other}/k`,
     `..%2F${other}%2Fk`,
@@ -19,10 +18,11 @@ export function keysFor(own: string, others: readonly string[]): readonly string
     `//${other}/k`,
     `${other}/k`,
     `${other}:k`,
-    `${other}`,
+    other,
     `\u0000/${other}/k`,
+    ...collisions(own, other),
   ]);
-  return [...new Set([...ordinaryKeys, ...spelled, ...oddKeys])];
+  return [...new Set([...ordinaryKeys, ...spelled, `${own}/k`, `k/${own}/k`, ...oddKeys])];
 }
 
 /** Prefixes for a listing: the beginnings of everything, and what a pattern would read as more than it is. */
@@ -35,7 +35,9 @@ export function prefixesFor(own: string, others: readonly string[]): readonly st
     `/${other}`,
     ...(other.startsWith(own) ? [other.slice(own.length)] : []),
   ]);
-  return [...new Set(['', 'k', 'doc/', ...spelled, '..', '../', '/', '%', '_', '*', '?', '[', '.*', "'", '\\', '\u0000'])];
+  return [
+    ...new Set(['', 'k', 'doc/', ...spelled, '..', '../', '/', '%', '_', '*', '?', '[', '.*', "'", '\\', '\u0000']),
+  ];
 }
 
 /** For each separator: the key by which `own` + separator + key is also a full key of the other. */

@@ -26,13 +26,17 @@ export const nested: Scenario = scenario({
       await store.put('outer', value);
       stage.say(`${outer}: put "outer" = ${value} after it`);
       const seen = await store.get('outer');
-      if (seen !== value) stage.fail('nested_unit', `the outer unit of work reads "outer" as ${seen ?? 'nothing'}`, value);
+      if (seen !== value)
+        stage.fail('nested_unit', `the outer unit of work reads "outer" as ${seen ?? 'nothing'}`, value);
     });
     stage.world.tally.operations += 4;
     const mine: Expected = before.get(outer) ?? { data: new Map() };
     const theirs: Expected = before.get(inner) ?? { data: new Map() };
     const expected = new Map(before)
-      .set(outer, outcome.done ? { data: new Map([...mine.data, ['outer', value]]) } : { ...mine, unsure: new Set(['outer']) })
+      .set(
+        outer,
+        outcome.done ? { data: new Map([...mine.data, ['outer', value]]) } : { ...mine, unsure: new Set(['outer']) },
+      )
       .set(inner, { ...theirs, unsure: new Set(['inner']) });
     for (const name of stage.tenants) {
       const found = await difference(stage, name, expected);

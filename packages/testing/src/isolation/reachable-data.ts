@@ -38,6 +38,7 @@ export function reachableData({ background, table, schemaOf }: SqlSurface): Scen
     name: 'sql: whatever the catalog lists',
     traps: ['partition', 'view', 'materialized_view', 'definer_function', 'unprotected_table', 'qualified_name'],
     unavailable: ({ has }) => (has.has('sql') ? undefined : 'the subject’s units of work have no `sql`'),
+    runs: 2,
     input: () => fc.constant('catalog'),
     play: async (stage) => {
       await belongings(stage);

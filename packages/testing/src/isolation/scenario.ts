@@ -11,6 +11,8 @@ export interface Scenario {
   readonly traps: readonly IsolationTrap[];
   /** The part of all operations that it takes; without it, a few runs. */
   readonly share?: number | undefined;
+  /** How many runs it gets at a time. */
+  readonly runs: number;
   /** Why it cannot be tried on this subject; `undefined` when it can. */
   readonly unavailable: (world: World) => string | undefined;
   /** @throws IsolationError; anything else that the subject’s hooks throw */
@@ -20,7 +22,6 @@ export interface Scenario {
 export interface CheckParameters {
   readonly seed: number;
   readonly path?: string | undefined;
-  readonly runs: number;
 }
 
 /** A scenario whose runs are made from an input. */
@@ -28,21 +29,30 @@ export interface ScenarioDefinition<I> {
   readonly name: string;
   readonly traps: readonly IsolationTrap[];
   readonly share?: number | undefined;
+  /** The tenants to use, by the number of their family. @defaultValue drawn */
+  readonly family?: number | undefined;
+  /** @defaultValue 6, or 20 where it has a share of the operations */
+  readonly runs?: number | undefined;
   readonly unavailable?: ((world: World) => string | undefined) | undefined;
   readonly input: (world: World) => fc.Arbitrary<I>;
   readonly play: (stage: Stage, input: I) => Promise<void>;
 }
 
 export function scenario<I>(definition: ScenarioDefinition<I>): Scenario {
-  const { name, traps, share, unavailable = () => undefined, input, play } = definition;
+  const { name, traps, share, family, unavailable = () => undefined, input, play } = definition;
+  const runs = definition.runs ?? (share === undefined ? 6 : 20);
   return {
     name,
     traps,
     share,
+    runs,
     unavailable,
-    check: async (world, { seed, path, runs }) => {
+    check: async (world, { seed, path }) => {
       const property = fc.asyncProperty(
-        fc.record({ family: fc.nat({ max: world.families.length - 1 }), input: input(world) }),
+        fc.record({
+          family: family === undefined ? fc.nat({ max: world.families.length - 1 }) : fc.constant(family),
+          input: input(world),
+        }),
         async (drawn) => {
           const names = await world.ready(world.families[drawn.family] ?? []);
           if (names.length < 2) return;

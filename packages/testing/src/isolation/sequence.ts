@@ -1,23 +1,23 @@
 import fc from 'fast-check';
-import { keysFor, ordinaryKeys, prefixesFor } from './keys.js';
+import {
+  attempted,
+  drawnAttempt,
+  drawnOrdinary,
+  drawnPut,
+  drawnUnit,
+  isAble,
+  spelled,
+  spelledFrom,
+  type DrawnUnit,
+  type Unit,
+} from './drawn-unit.js';
+import { ordinaryKeys } from './keys.js';
 import { difference, type Expected } from './read-back.js';
 import { scenario, type Scenario } from './scenario.js';
-import { applyStep, operations, type Mismatch, type Operation, type Step } from './sequence-step.js';
+import { applyStep, type Mismatch } from './sequence-step.js';
 import { openStage, type Stage } from './stage.js';
-import { isOrdinary } from './tenant-names.js';
+import { isOrdinary, type TenantFamily } from './tenant-names.js';
 import type { IsolationTrap } from './traps.js';
-import type { World } from './world.js';
-
-/** A unit of work as it is drawn: numbers, which mean names and keys once the tenants are known. */
-interface DrawnUnit {
-  readonly tenant: number;
-  readonly steps: readonly { readonly operation: Operation; readonly key: number; readonly other: number }[];
-}
-
-interface Unit {
-  readonly tenant: string;
-  readonly steps: readonly Step[];
-}
 
 type Models = Map<string, Map<string, string>>;
 
@@ -49,21 +49,62 @@ export const ownData: Scenario = scenario({
   name: 'own data',
   traps: ['own_data_wrong'],
   share: 0.25,
-  input: (world) => fc.array(drawnUnit(world, 6), { minLength: 1, maxLength: 10, size: 'max' }),
-  play: (stage, drawn) => play(stage, drawn, true),
+  input: (world) =>
+    fc.record({
+      // Many keys side by side: those that become one are found in the listing, or read each other's value.
+      keys: fc.uniqueArray(fc.nat({ max: 100 }), { maxLength: 20, size: 'max' }),
+      then: fc.array(drawnUnit(world), { maxLength: 4 }),
+    }),
+  play: (stage, { keys, then }) => play(stage, [...keys.map((key) => drawnPut(0, key)), ...then], true),
 });
+
+/** Every family of names with ordinary keys, so that no pair of names is left to chance. */
+export function names(families: readonly TenantFamily[]): readonly Scenario[] {
+  return families.map((family, at) =>
+    scenario({
+      name: `names: ${family.join(', ')}`,
+      traps: acrossTenants,
+      family: at,
+      runs: 3,
+      input: () => fc.array(drawnOrdinary(family.length), { minLength: 1, maxLength: 10, size: 'max' }),
+      play: (stage, drawn) => play(stage, drawn, false),
+    }),
+  );
+}
+
+/** Keys that are spelled for getting out. Each is tried with each operation, on ordinary tenants. */
+export const escapes: readonly Scenario[] = attempted.map((operation) =>
+  scenario({
+    name: `escape by ${operation}`,
+    traps: acrossTenants,
+    unavailable: ({ has }) => (isAble(operation, has) ? undefined : `the subject has no \`${operation}\``),
+    family: 0,
+    input: () =>
+      fc.subarray(
+        Array.from({ length: 14 }, (_none, at) => at + spelledFrom(operation)),
+        { minLength: 1 },
+      ),
+    play: (stage, keys) =>
+      playAttempts(
+        stage,
+        keys.map((key) => ({ tenant: 0, steps: [{ operation, key, other: 1 }] })),
+      ),
+  }),
+);
 
 /** The first tenant tries keys that are spelled for getting out, while the others have ordinary ones. */
 export const escape: Scenario = scenario({
   name: 'escape',
   traps: acrossTenants,
-  share: 0.15,
+  share: 0.1,
   input: (world) => fc.array(drawnAttempt(world), { minLength: 1, maxLength: 10, size: 'max' }),
-  play: async (stage, attempts) => {
-    const belongings = stage.tenants.slice(1).flatMap((_name, at) => [0, 3].map((key) => drawnPut(at + 1, key)));
-    await play(stage, [...belongings, ...attempts], false);
-  },
+  play: playAttempts,
 });
+
+async function playAttempts(stage: Stage, attempts: readonly DrawnUnit[]): Promise<void> {
+  const belongings = stage.tenants.slice(1).flatMap((_name, at) => [0, 3].map((key) => drawnPut(at + 1, key)));
+  await play(stage, [...belongings, ...attempts], false);
+}
 
 async function play(stage: Stage, drawn: readonly DrawnUnit[], ownToo: boolean): Promise<void> {
   const units = drawn.map((unit) => spelled(unit, stage.tenants));
@@ -84,66 +125,6 @@ async function play(stage: Stage, drawn: readonly DrawnUnit[], ownToo: boolean):
   await judgeRefusals(stage, units, refusals);
 }
 
-function drawnPut(tenant: number, key: number): DrawnUnit {
-  return { tenant, steps: [{ operation: 'put', key, other: 0 }] };
-}
-
-function drawnAttempt({ has }: World): fc.Arbitrary<DrawnUnit> {
-  const tried = (['get', 'delete', 'put', 'list', 'copy', 'insert', 'getMany'] as const).filter((operation) =>
-    isAble(operation, has),
-  );
-  const step = fc.record({
-    operation: fc.constantFrom(...tried),
-    key: fc.nat({ max: 50 }).map((key) => key + ordinaryKeys.length),
-    other: fc.nat({ max: ordinaryKeys.length - 1 }),
-  });
-  return step.map((one) => ({ tenant: 0, steps: [one] }));
-}
-
-function isAble(operation: Operation, has: ReadonlySet<string>): boolean {
-  return ['put', 'get', 'delete'].includes(operation) || has.has(operation);
-}
-
-/** @param odd - how often a key is odd, where 3 is how often it is not */
-function drawnUnit({ has, families }: World, odd = 2): fc.Arbitrary<DrawnUnit> {
-  const able = operations.filter((operation) => isAble(operation, has));
-  const key = fc.oneof(
-    { withCrossShrink: true },
-    { weight: 3, arbitrary: fc.nat({ max: ordinaryKeys.length - 1 }) },
-    { weight: odd, arbitrary: fc.nat({ max: 120 }) },
-  );
-  const step = fc.record({
-    // Without something stored there is nothing to see.
-    operation: fc.oneof({ weight: 2, arbitrary: fc.constant('put' as const) }, { weight: 4, arbitrary: fc.constantFrom(...able) }),
-    key,
-    other: key,
-  });
-  const most = Math.max(...families.map(({ length }) => length));
-  return fc.record({
-    tenant: fc.nat({ max: most - 1 }),
-    steps: fc.oneof(
-      { withCrossShrink: true },
-      { weight: 3, arbitrary: fc.array(step, { minLength: 1, maxLength: 1 }) },
-      { weight: 1, arbitrary: fc.array(step, { minLength: 1, maxLength: 3 }) },
-    ),
-  });
-}
-
-function spelled(unit: DrawnUnit, tenants: readonly string[]): Unit {
-  const tenant = tenants[unit.tenant % tenants.length] ?? '';
-  const others = tenants.filter((name) => name !== tenant);
-  const [keys, prefixes] = [keysFor(tenant, others), prefixesFor(tenant, others)];
-  const pick = (from: readonly string[], at: number): string => from[at % from.length] ?? '';
-  return {
-    tenant,
-    steps: unit.steps.map(({ operation, key, other }) => ({
-      operation,
-      key: pick(operation === 'list' ? prefixes : keys, key),
-      other: pick(keys, other),
-    })),
-  };
-}
-
 /** How a unit of work went against its model: neither when all is well. */
 interface Result {
   readonly mismatch?: Mismatch | undefined;
@@ -153,25 +134,28 @@ interface Result {
 async function runUnit(stage: Stage, models: Models, unit: Unit): Promise<Result> {
   const model = models.get(unit.tenant) ?? new Map<string, string>();
   let draft = new Map(model);
-  let mismatch: Mismatch | undefined;
+  const mismatches: Mismatch[] = [];
   // A source that is not there may be refused: that says nothing about anybody else.
-  let mayRefuse = false;
+  const last = { mayRefuse: false };
   const outcome = await stage.unit(unit.tenant, async (store) => {
     // The work of a unit may be run again, after a serialization failure.
     draft = new Map(model);
     for (const step of unit.steps) {
-      mayRefuse = step.operation === 'copy' && !draft.has(step.key);
+      last.mayRefuse = step.operation === 'copy' && !draft.has(step.key);
       const next = new Map(draft);
-      mismatch = await applyStep(stage, unit, step, store, next);
+      const mismatch = await applyStep(stage, unit, step, store, next);
       draft = next;
-      if (mismatch !== undefined) return;
+      if (mismatch === undefined) continue;
+      mismatches.push(mismatch);
+      return;
     }
   });
+  const [mismatch] = mismatches;
   if (mismatch !== undefined) return { mismatch };
   if (outcome.done || stage.world.subject.atomic !== true) models.set(unit.tenant, draft);
   if (outcome.done) return {};
   stage.say(`${unit.tenant}: refused: ${outcome.message}`);
-  return mayRefuse ? {} : { refusal: `\`${unit.tenant}\` is refused: ${outcome.message}` };
+  return last.mayRefuse ? {} : { refusal: `\`${unit.tenant}\` is refused: ${outcome.message}` };
 }
 
 function expectedOf(models: Models): ReadonlyMap<string, Expected> {
@@ -179,18 +163,15 @@ function expectedOf(models: Models): ReadonlyMap<string, Expected> {
 }
 
 /** A refusal must not depend on what other tenants have: without them it has to be one too. */
-async function judgeRefusals(
-  stage: Stage,
-  units: readonly Unit[],
-  refusals: ReadonlyMap<Unit, string>,
-): Promise<void> {
+async function judgeRefusals(stage: Stage, units: readonly Unit[], refusals: ReadonlyMap<Unit, string>): Promise<void> {
   const known = stage.world.refusedAlone;
   const asked = [...refusals].filter(([unit]) => !known.has(JSON.stringify(unit)));
   for (const tenant of new Set(asked.map(([unit]) => unit.tenant))) {
     const { refused } = await alone(stage, units, tenant);
     for (const [unit, seen] of asked) {
       if (unit.tenant !== tenant) continue;
-      if (!refused.has(unit)) blame(stage, units, 'existence_oracle', seen, 'what happens without other tenants: no refusal');
+      if (!refused.has(unit))
+        blame(stage, units, 'existence_oracle', seen, 'what happens without other tenants: no refusal');
       if (unit.steps.length === 1) known.add(JSON.stringify(unit));
     }
   }
@@ -211,7 +192,12 @@ async function alone(
     if (refusal !== undefined) refused.add(unit);
     if (mismatch !== undefined) return { wrong: true, refused };
   }
-  return { wrong: (await difference(rehearsal, tenant, expectedOf(models))) !== undefined, refused };
+  // The others' keys are asked for as they were with the others there.
+  const asked = new Map(
+    units.flatMap(({ steps }) => steps.flatMap(({ key, other }) => [key, other].map((one) => [one, '']))),
+  );
+  const found = await difference(rehearsal, tenant, new Map(expectedOf(models)).set('', { data: asked }));
+  return { wrong: found !== undefined, refused };
 }
 
 /** Names what is wrong, when it is among the things that are looked for. */
@@ -229,13 +215,7 @@ async function judge(
 }
 
 /** The counterexample is the smallest: odd names and odd keys are in it only when they are needed. */
-function blame(
-  stage: Stage,
-  units: readonly Unit[],
-  trap: IsolationTrap,
-  seen: string,
-  expected: string,
-): never {
+function blame(stage: Stage, units: readonly Unit[], trap: IsolationTrap, seen: string, expected: string): never {
   const foreign = trap === 'foreign_read' || trap === 'foreign_write' || trap === 'foreign_listing';
   if (!foreign) return stage.fail(trap, seen, expected);
   const plain = new Set([...ordinaryKeys, '', 'doc/']);

@@ -58,6 +58,7 @@ function probeScenario({ name, trap, text, values }: Probe): Scenario {
     name: `sql: ${name}`,
     traps: [trap],
     unavailable: needsSql,
+    runs: 2,
     input: () => fc.constantFrom('theirs', 'doc/9'),
     play: async (stage, key) => {
       const [own = '', other = ''] = stage.tenants;
@@ -82,6 +83,7 @@ function countScenario({ table }: SqlNames): Scenario {
     name: 'sql: a count of all rows',
     traps: ['read_without_filter'],
     unavailable: needsSql,
+    runs: 2,
     input: () => fc.constant('count'),
     play: async (stage) => {
       const expected = await belongings(stage);
@@ -104,6 +106,7 @@ function copyScenario(_surface: SqlSurface, { table, tenant }: SqlNames): Scenar
     traps: ['copy_from'],
     unavailable: (world) =>
       needsSql(world) ?? (tenant === undefined ? 'the subject has no `sql.tenantColumn`' : undefined),
+    runs: 2,
     input: () => fc.constant('copy'),
     play: async (stage) => {
       const [own = ''] = stage.tenants;
@@ -120,7 +123,11 @@ function copyScenario(_surface: SqlSurface, { table, tenant }: SqlNames): Scenar
       });
       stage.say(`${own}: ${text}`);
       if (code === copyWasAccepted)
-        stage.fail('copy_from', 'the server is ready to load rows of any tenant', 'a refusal: row-level security does not allow COPY FROM');
+        stage.fail(
+          'copy_from',
+          'the server is ready to load rows of any tenant',
+          'a refusal: row-level security does not allow COPY FROM',
+        );
     },
   });
 }

@@ -45,7 +45,11 @@ export function openStage(world: World, tenants: readonly string[]): Stage {
   const inspect: Stage['inspect'] = (trap, reader, found, how) => {
     for (const owner of values.ownersIn(found))
       if (owner !== reader)
-        fail(trap, `${how} shows data of \`${owner}\``, reader === undefined ? 'nothing' : `data of \`${reader}\` alone`);
+        fail(
+          trap,
+          `${how} shows data of \`${owner}\``,
+          reader === undefined ? 'nothing' : `data of \`${reader}\` alone`,
+        );
   };
   const settled: Stage['settled'] = async (work, what) => {
     try {

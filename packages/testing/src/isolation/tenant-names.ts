@@ -51,5 +51,7 @@ export function isOrdinary(family: readonly string[]): boolean {
 export function familiesOf(names: readonly string[]): readonly TenantFamily[] {
   const pairs = names.flatMap((one, at) => names.slice(at + 1).map((two): TenantFamily => [one, two]));
   const [first, second, ...rest] = names;
-  return first === undefined || second === undefined || rest.length === 0 ? pairs : [...pairs, [first, second, ...rest]];
+  return first === undefined || second === undefined || rest.length === 0
+    ? pairs
+    : [...pairs, [first, second, ...rest]];
 }

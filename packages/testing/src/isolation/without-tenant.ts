@@ -30,7 +30,12 @@ export const withoutTenant: Scenario = scenario({
     });
     await bare(stage, 'list', async (store) => {
       const listed = (await store.list?.('')) ?? [];
-      if (listed.length > 0) stage.fail(owners.size > 1 ? 'unset_tenant' : 'setting_outlives_unit', `it lists ${listed.join(', ')}`, 'nothing');
+      if (listed.length > 0)
+        stage.fail(
+          owners.size > 1 ? 'unset_tenant' : 'setting_outlives_unit',
+          `it lists ${listed.join(', ')}`,
+          'nothing',
+        );
     });
     if (owners.size > 0)
       // One tenant's rows alone: the connection remembers it. Several: it was never bound to any.
@@ -54,14 +59,21 @@ async function writesNothing(stage: Stage): Promise<void> {
   let seen: unknown;
   await bare(stage, 'get "bare"', async (store) => (seen = await store.get('bare')));
   if (stage.values.ownersIn(seen).size > 0)
-    stage.fail('unset_tenant', 'a connection without a tenant has stored a value, and reads it', 'a refusal, or nothing');
+    stage.fail(
+      'unset_tenant',
+      'a connection without a tenant has stored a value, and reads it',
+      'a refusal, or nothing',
+    );
 }
 
 /** Whether it was done. */
 async function bare(stage: Stage, what: string, work: (store: TenantUnderTest) => Promise<unknown>): Promise<boolean> {
   stage.world.tally.operations++;
   stage.say(`no tenant: ${what}`);
-  const run = async (): Promise<void> => stage.world.subject.bare?.(async (store) => void (await work(store)));
+  const run = async (): Promise<void> =>
+    stage.world.subject.bare?.(async (store) => {
+      await work(store);
+    });
   const outcome = await stage.settled(run(), 'work without a tenant');
   if (!outcome.done) stage.inspect('unset_tenant', undefined, outcome.error, 'the error');
   return outcome.done;

@@ -62,7 +62,11 @@ export async function createWorld(subject: IsolationSubject, options: WorldOptio
     options.signal?.throwIfAborted();
     for (const name of names) await provision(name);
     const usable = names.filter((name) => !refused.has(name));
-    await withDeadline(emptied(subject, usable.map(contextOf)), options.stallMs, () => new Error('`reset` did not end'));
+    await withDeadline(
+      emptied(subject, usable.map(contextOf)),
+      options.stallMs,
+      () => new Error('`reset` did not end'),
+    );
     for (const name of usable) used.add(name);
     return usable;
   };
@@ -105,7 +109,10 @@ async function emptyByItself(subject: IsolationSubject, context: TenantContext):
   await subject.run(
     context,
     async (store) => {
-      if (store.clear !== undefined) return void (await store.clear());
+      if (store.clear !== undefined) {
+        await store.clear();
+        return;
+      }
       if (store.list === undefined)
         throw new TypeError(`\`${subject.name}\` needs \`reset\`, for it has neither \`clear\` nor \`list\``);
       for (const key of await store.list('')) await store.delete(key);
