@@ -34,7 +34,7 @@ const pool = (user, more = {}) => {
 try {
   const admin = pool('postgres');
   await admin.query(
-    'CREATE ROLE app LOGIN NOINHERIT; CREATE ROLE bare LOGIN; CREATE ROLE migrator LOGIN CREATEROLE; GRANT CREATE ON DATABASE postgres TO migrator; GRANT pg_read_all_stats TO app',
+    'CREATE ROLE app LOGIN NOINHERIT; CREATE ROLE bare LOGIN; CREATE ROLE migrator LOGIN CREATEROLE; GRANT CREATE ON DATABASE postgres TO migrator; GRANT pg_read_all_stats TO app WITH INHERIT TRUE',
   );
   console.log(
     `PostgreSQL ${(await admin.query('SHOW server_version')).rows[0].server_version}, ${rows} rows of ${tenants} tenants`,

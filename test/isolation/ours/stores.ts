@@ -60,7 +60,7 @@ export async function openObjects(strategy: 'prefix' | 'bucket per tenant'): Pro
             provision: async ({ tenant }) => {
               const made = client.send(new CreateBucketCommand({ Bucket: buckets.bucketOf(tenant.id) }));
               await made.catch((error: unknown) => {
-                if (!(error instanceof Error && error.name.startsWith("BucketAlready"))) throw error;
+                if (!(error instanceof Error && error.name.startsWith('BucketAlready'))) throw error;
               });
             },
           }),
