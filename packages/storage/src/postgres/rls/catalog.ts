@@ -1,6 +1,13 @@
 import type { OpenTransaction } from '../transaction-source.js';
 import type { Finding } from '../findings.js';
 
+/** What an expression of a policy gave for one made-up row. */
+export interface Sample {
+  readonly set: 'own' | 'empty' | 'unset';
+  readonly row: 'own' | 'other' | 'empty' | 'null';
+  readonly value: boolean | null | 'raises';
+}
+
 /** What the parts of an inspection share. */
 export interface Inspection {
   readonly transaction: OpenTransaction;
@@ -16,6 +23,8 @@ export interface Inspection {
   /** Tables without a tenant that everybody may read. */
   readonly sharedTables: ReadonlySet<string>;
   readonly found: (finding: Finding) => void;
+  /** What policies of the same text gave over the same made-up rows: hundreds of tables have one policy. */
+  readonly samples: Map<string, Promise<readonly Sample[] | undefined>>;
 }
 
 /** Rows of a catalog query. */

@@ -1,6 +1,6 @@
 import { quoteIdentifier, quoteLiteral } from '../quote.js';
 import { sqlState } from '../sql-state.js';
-import { rows, type Inspection } from './catalog.js';
+import { rows, type Inspection, type Sample } from './catalog.js';
 import { policySql } from './conforming-sql.js';
 import type { ReachedTable } from './inspect-tables.js';
 
@@ -163,7 +163,7 @@ async function keepsTenant(
     say('error', 'policy_reads_other_setting', `depends on more than \`${setting}\`: ${text}`);
     return false;
   }
-  const samples = await evaluate(inspection, table, text);
+  const samples = await sampled(inspection, table, text);
   if (samples === undefined) return false;
   const unset = samples.filter(({ set }) => set !== 'own');
   if (unset.some(({ value }) => value === true)) {
@@ -189,18 +189,22 @@ async function keepsTenant(
   return true;
 }
 
-interface Sample {
-  readonly set: 'own' | 'empty' | 'unset';
-  readonly row: 'own' | 'other' | 'empty' | 'null';
-  readonly value: boolean | null | 'raises';
-}
-
 /** Two tenants, in each type that a tenant column has. */
 function sampleTenants(type: string): readonly [string, string] | undefined {
   if (/^(?:text|character|citext)/.test(type)) return ['portcullis-one', 'portcullis-two'];
   if (type === 'uuid') return ['00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-000000000002'];
   if (/^(?:smallint|integer|bigint|numeric)/.test(type)) return ['1', '2'];
   return undefined;
+}
+
+/** Evaluated once for all tables that have this expression and this type: it reads nothing else of them. */
+function sampled(inspection: Inspection, table: ReachedTable, text: string): ReturnType<typeof evaluate> {
+  const key = JSON.stringify([text, table.tenantType]);
+  const known = inspection.samples.get(key);
+  if (known !== undefined) return known;
+  const made = evaluate(inspection, table, text);
+  inspection.samples.set(key, made);
+  return made;
 }
 
 /** The policy's expression as the server evaluates it, over made-up rows: nothing is stored. */

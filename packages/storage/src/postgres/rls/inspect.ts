@@ -69,6 +69,7 @@ async function inspected(transaction: OpenTransaction, options: InspectOptions &
     untrustedSql: options.untrustedSql ?? false,
     sharedTables: new Set(options.sharedTables ?? []),
     found: (finding) => findings.push(finding),
+    samples: new Map(),
   };
   await requireRole(inspection);
   await inspectRoles(inspection);

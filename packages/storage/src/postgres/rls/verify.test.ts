@@ -15,7 +15,7 @@ beforeAll(async () => {
   await asRoot('postgres', 'CREATE DATABASE template_good OWNER owner');
   await asRoot(
     'template_good',
-    'REVOKE CREATE ON SCHEMA public FROM PUBLIC; REVOKE TEMPORARY ON DATABASE template_good FROM PUBLIC',
+    'REVOKE CREATE ON SCHEMA public FROM PUBLIC; GRANT CREATE ON SCHEMA public TO owner; REVOKE TEMPORARY ON DATABASE template_good FROM PUBLIC',
   );
   await asOwner(
     'template_good',
