@@ -89,7 +89,7 @@ const pathOnly: Partial<Parts> = {
 };
 
 /** The source's sketch: three statements on a pool, each on whatever connection is free. */
-export const onThePool =
+const onThePool =
   (parts: Parts): Runner =>
   (database, tenant, work) =>
     work(async (text, values = []) => {

@@ -19,7 +19,7 @@ export interface Scenario {
   readonly check: (world: World, parameters: CheckParameters) => Promise<void>;
 }
 
-export interface CheckParameters {
+interface CheckParameters {
   readonly seed: number;
   readonly path?: string | undefined;
 }

@@ -25,6 +25,6 @@ export function sqlNames(surface: SqlSurface): SqlNames {
   };
 }
 
-export function quotedIdentifier(name: string): string {
+function quotedIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }

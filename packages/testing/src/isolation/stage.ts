@@ -6,7 +6,7 @@ import type { IsolationTrap } from './traps.js';
 import type { World } from './world.js';
 
 /** How a unit of work ended. */
-export type Outcome<T> =
+type Outcome<T> =
   | { readonly done: true; readonly value: T }
   | { readonly done: false; readonly error: unknown; readonly message: string };
 

@@ -7,7 +7,7 @@ import type { IsolationTrap } from './traps.js';
 /** What a unit of work can do beyond put, get and delete. */
 export const capabilities = ['getMany', 'list', 'insert', 'copy', 'updateAll', 'clear', 'sql'] as const;
 
-export type Capability = (typeof capabilities)[number];
+type Capability = (typeof capabilities)[number];
 
 /** What all runs of one assertion share. */
 export interface World {
