@@ -142,6 +142,28 @@ function suite(name: string, open: (options?: RowLevelSecurityOptions) => Promis
       });
     });
 
+    it('keeps nothing of work that began a transaction of its own and did not end it', async () => {
+      const rls = await start();
+      await expect(
+        rls.withTenant(acme, async (sql) => {
+          await sql.query('BEGIN');
+          await sql.query("INSERT INTO notes (id) VALUES ('1')");
+        }),
+      ).rejects.toMatchObject({ code: 'storage_refused' });
+      await expect(
+        rls.withTenant(acme, (sql) => sql.transaction((inner) => inner.query('BEGIN'))),
+      ).rejects.toMatchObject({ code: 'storage_refused' });
+      expect(await titles(rls, acme)).toEqual([]);
+    });
+
+    it('lets nested work choose no isolation and no access mode of its own', async () => {
+      const rls = await start();
+      for (const options of [{ isolation: 'serializable' }, { readOnly: true }] as const)
+        await expect(
+          rls.withTenant(acme, () => rls.withTenant(acme, () => Promise.resolve('ran'), options)),
+        ).rejects.toMatchObject({ code: 'storage_refused' });
+    });
+
     it('opens no other tenant’s transaction inside one', async () => {
       const rls = await start();
       await expect(
@@ -416,6 +438,26 @@ describe('with a server', () => {
     );
     expect(rows).toEqual([{ tenant: '', timeout: '0', seen: 0 }]);
     await close();
+  });
+
+  it('is not misled by a temporary table of the same name', async () => {
+    const { rls, pool, close } = await opened({}, { max: 1 });
+    await pool.query('CREATE TEMPORARY TABLE notes (id text, title text)');
+    await rls.withTenant(acme, (sql) => sql.query("INSERT INTO notes (id) VALUES ('1')"));
+    expect((await pool.query('SELECT * FROM pg_temp.notes')).rows).toEqual([]);
+    await close();
+  });
+
+  it('says which part of the set-up is missing: a role that is not there, or not this login’s to take on', async () => {
+    for (const [role, code] of [
+      ['nobody_of_that_name', 'storage_not_provisioned'],
+      ['owner', 'storage_refused'],
+    ] as const)
+      for (const pipeline of [false, true]) {
+        const { rls, close } = await opened({ role }, { pipeline });
+        await expect(rls.withTenant(acme, (sql) => sql.query('SELECT 1'))).rejects.toMatchObject({ code });
+        await close();
+      }
   });
 
   it('runs the callback again after a serialization failure, and loses no update', async () => {
