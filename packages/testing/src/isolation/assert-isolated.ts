@@ -1,6 +1,7 @@
 import { scenarios } from './scenarios.js';
 import type { Replay } from './isolation-error.js';
 import type { Scenario } from './scenario.js';
+import { sequence } from './sequence.js';
 import type { IsolationSubject } from './subject.js';
 import { adversarialFamilies, familiesOf } from './tenant-names.js';
 import type { IsolationTrap } from './traps.js';
@@ -109,6 +110,7 @@ export async function assertIsolated(
     exercised.push(scenario.name);
     await explore(scenario, world, { seed, path: replay?.path, operations, onProgress });
   }
+  if (replay === undefined && exercised.includes(sequence.name)) await topUp(world, { seed, operations, onProgress });
   return {
     subject: subject.name,
     seed,
@@ -139,6 +141,17 @@ function chosen(
 function excuse({ traps }: Scenario, exceptions: Readonly<Partial<Record<IsolationTrap, string>>>): string | undefined {
   const reasons = traps.map((trap) => exceptions[trap]);
   return reasons.every((reason) => reason !== undefined) ? `excepted: ${[...new Set(reasons)].join('; ')}` : undefined;
+}
+
+/** Tenants go on taking turns, until as many operations were tried as were asked for. */
+async function topUp(world: World, { seed, operations, onProgress }: Omit<Exploration, 'path'>): Promise<void> {
+  const { tally } = world;
+  for (let batch = 1; tally.operations < operations; batch++) {
+    const before = tally.operations;
+    await sequence.check(world, { seed: (seed - batch * 7919) | 0, path: undefined });
+    onProgress?.({ scenario: sequence.name, operations: tally.operations });
+    if (tally.operations === before) return;
+  }
 }
 
 function skippedCapabilities({ has }: World): Record<string, string> {
