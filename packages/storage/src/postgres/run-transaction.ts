@@ -49,7 +49,7 @@ export async function runTransaction<T>(
   const { isolation, timeoutMs = 15_000, signal } = options;
   const retries = options.retries ?? (isolation === undefined || isolation === 'read committed' ? 0 : 3);
   const outer = scope.flow.getStore();
-  if (outer !== undefined) return inside(outer, scope, options, work);
+  if (outer?.isOver() === false) return inside(outer.sql, scope, options, work);
   const ends = Date.now() + timeoutMs;
   const limit = timeLimit(timeoutMs, signal);
   try {
@@ -223,7 +223,7 @@ function beginFailure(error: BeginError): PortcullisError {
 }
 
 function isNetworkError(code: string | undefined): boolean {
-  return code !== undefined && /^(?:E[A-Z]+|ENOTFOUND|EAI_AGAIN)$/.test(code);
+  return code !== undefined && /^E[A-Z_]+$/.test(code);
 }
 
 /** What `pg` and its pool say without a code. */

@@ -40,8 +40,11 @@ export interface TenantTransaction {
   end(why: string): void;
 }
 
-/** Which handle the code that runs now was given: how a nested `withTenant` finds the transaction that it is in. */
-export type Flow = AsyncLocalStorage<TenantSql>;
+/**
+ * Which handle the code that runs now was given: how a nested `withTenant` finds the transaction that it is in. What a
+ * callback leaves running behind it still has a handle, of a transaction that is over.
+ */
+export type Flow = AsyncLocalStorage<{ readonly sql: TenantSql; readonly isOver: () => boolean }>;
 
 /** Opens the handles of one transaction. */
 export function tenantTransaction(
@@ -53,9 +56,8 @@ export function tenantTransaction(
   /** The savepoints that are open, innermost last. */
   const savepoints: string[] = [];
   let count = 0;
-  /** The only handle that may be used: the innermost. */
-  let current: TenantSql | undefined;
-  const parents = new Map<TenantSql, TenantSql>();
+  /** The handles whose callbacks run, innermost last: that one alone may be used. */
+  const running: TenantSql[] = [];
 
   async function push(): Promise<void> {
     const name = `portcullis_${String(++count)}`;
@@ -78,8 +80,8 @@ export function tenantTransaction(
       tenant,
       signal,
       async query<Row>(statement: string | Statement, values?: readonly unknown[]): Promise<SqlResult<Row>> {
-        if (over !== undefined) throw refused(over);
-        if (current !== self) throw refused('a nested transaction is open: only its own handle may be used');
+        requireRunning(self);
+        if (running.at(-1) !== self) throw refused('a nested transaction is open: only its own handle may be used');
         const {
           text,
           rowMode,
@@ -108,8 +110,9 @@ export function tenantTransaction(
         }
       },
       transaction(work) {
-        if (over !== undefined) return Promise.reject(refused(over));
-        if (isInside(flow.getStore(), self))
+        const caller = flow.getStore()?.sql;
+        // Whoever waits here for a nested transaction that it runs in itself would wait for ever.
+        if (caller !== undefined && caller !== self && running.indexOf(caller) > running.indexOf(self))
           return Promise.reject(refused('a nested transaction is open: only its own handle may be used'));
         const mine = turn.then(() => nested(self, work));
         turn = mine.catch(() => undefined);
@@ -119,38 +122,39 @@ export function tenantTransaction(
     return self;
   }
 
-  function isOver(): boolean {
-    return over !== undefined;
-  }
+  const isOver = (): boolean => over !== undefined;
 
-  function isInside(inner: TenantSql | undefined, outer: TenantSql): boolean {
-    for (let at = inner; at !== undefined; at = parents.get(at)) if (parents.get(at) === outer) return true;
-    return false;
+  function requireRunning(self: TenantSql): void {
+    if (over !== undefined) throw refused(over);
+    if (!running.includes(self)) throw refused('the nested transaction is over');
   }
 
   async function within<T>(self: TenantSql, depth: number, work: (sql: TenantSql) => Promise<T>): Promise<T> {
-    current = self;
-    const value = await flow.run(self, () => work(self));
-    if (over !== undefined) throw refused(over);
-    if (savepoints.length !== depth) throw refused('a nested transaction was begun and not ended');
-    return value;
+    running.push(self);
+    try {
+      const value = await flow.run({ sql: self, isOver }, () => work(self));
+      if (over !== undefined) throw refused(over);
+      if (savepoints.length !== depth) throw refused('a nested transaction was begun and not ended');
+      return value;
+    } finally {
+      // With it goes whatever it left running.
+      if (running.includes(self)) running.length = running.indexOf(self);
+    }
   }
 
   async function nested<T>(outer: TenantSql, work: (sql: TenantSql) => Promise<T>): Promise<T> {
-    if (over !== undefined) throw refused(over);
+    requireRunning(outer);
     const before = savepoints.length;
-    await push();
-    const inner = handle(before + 1);
-    parents.set(inner, outer);
     try {
-      const value = await within(inner, before + 1, work);
+      const value = await within(handle(before + 1), before + 1, async (inner) => {
+        await push();
+        return work(inner);
+      });
       await pop('release', before);
       return value;
     } catch (error) {
       while (savepoints.length > before && !isOver()) await pop('rollback', before);
       throw error;
-    } finally {
-      current = outer;
     }
   }
 

@@ -4,7 +4,7 @@ import { refused } from '../access.js';
 import { pgSource, type PgPool } from '../postgres/pg-source.js';
 import { quoteIdentifier, quoteLiteral } from '../postgres/quote.js';
 import { runTransaction, type TransactionOptions } from '../postgres/run-transaction.js';
-import type { TenantSql } from '../postgres/tenant-sql.js';
+import type { Flow, TenantSql } from '../postgres/tenant-sql.js';
 import type { TransactionSource } from '../postgres/transaction-source.js';
 import { exportTable, tableEntry } from './export-table.js';
 import { insertStaged, stageTable } from './restore-tables.js';
@@ -66,7 +66,7 @@ export function rowsResource(pool: PgPool | TransactionSource, options: RowsReso
       `SET LOCAL ${setting} = ${quoteLiteral(tenant)}`,
       ...exactText,
     ];
-    const flow = new AsyncLocalStorage<TenantSql>();
+    const flow: Flow = new AsyncLocalStorage();
     return runTransaction(
       { source, tenant, settings, flow, defining: true },
       { ...how, retries: 0, timeoutMs, signal },

@@ -3,7 +3,7 @@ import type { TenantId } from '@portcullis/core';
 import { unavailable } from '../access.js';
 import { pgSource, type PgPool } from '../postgres/pg-source.js';
 import { runTransaction } from '../postgres/run-transaction.js';
-import type { TenantSql } from '../postgres/tenant-sql.js';
+import type { Flow, TenantSql } from '../postgres/tenant-sql.js';
 import type { TransactionSource } from '../postgres/transaction-source.js';
 import { journalConflict } from './journal-conflict.js';
 import type { JobJournal } from './job-journal.js';
@@ -46,7 +46,7 @@ export function sqlJournal(
   const settings = ['SET LOCAL search_path = pg_catalog, pg_temp'];
   /** Each call is a transaction of its own, wherever it is called from: what it wrote is kept when it returns. */
   async function run<T>(tenant: TenantId, work: (sql: TenantSql) => Promise<T>): Promise<T> {
-    const flow = new AsyncLocalStorage<TenantSql>();
+    const flow: Flow = new AsyncLocalStorage();
     return runTransaction({ source, tenant, settings, flow, defining: true }, { timeoutMs }, work);
   }
   const nobody = 'portcullis' as TenantId;

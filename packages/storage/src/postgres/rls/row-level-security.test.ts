@@ -139,7 +139,23 @@ function suite(name: string, open: (options?: RowLevelSecurityOptions) => Promis
           return nested;
         });
         await expect(inner.query('SELECT 1')).rejects.toMatchObject({ code: 'storage_refused' });
+        await expect(inner.transaction(() => Promise.resolve('ran'))).rejects.toMatchObject({
+          code: 'storage_refused',
+        });
+        expect((await sql.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
       });
+    });
+
+    it('gives what a callback left running a transaction of its own, once its own is over', async () => {
+      const rls = await start();
+      let late: Promise<unknown> | undefined;
+      await rls.withTenant(acme, async (sql) => {
+        await sql.query("INSERT INTO notes (id) VALUES ('1')");
+        late = new Promise((resolve) => setTimeout(resolve, 50)).then(() =>
+          rls.withTenant(globex, (own) => own.query('SELECT count(*)::int AS count FROM notes')),
+        );
+      });
+      expect(await late).toMatchObject({ rows: [{ count: 0 }] });
     });
 
     it('keeps nothing of work that began a transaction of its own and did not end it', async () => {

@@ -4,7 +4,7 @@ import { tenantOf, tenantOfOperator, type OperatorAccessOptions } from '../../ac
 import { pgSource, type PgPool } from '../pg-source.js';
 import { quoteIdentifier, quoteLiteral } from '../quote.js';
 import { runTransaction, type TransactionOptions } from '../run-transaction.js';
-import type { TenantSql } from '../tenant-sql.js';
+import type { Flow, TenantSql } from '../tenant-sql.js';
 import type { TransactionSource } from '../transaction-source.js';
 import { assertVerified, type Verification } from '../findings.js';
 import { inspect, type InspectOptions } from './inspect.js';
@@ -92,7 +92,7 @@ export function rowLevelSecurity(
   if (!/^[a-z_][a-z0-9_]*(?:\.[a-z_][a-z0-9_]*)+$/.test(setting))
     throw new PortcullisError('config_invalid', `setting: \`${setting}\` is not of the form \`app.tenant_id\``);
   const source = 'begin' in pool ? pool : pgSource(pool);
-  const flow = new AsyncLocalStorage<TenantSql>();
+  const flow: Flow = new AsyncLocalStorage();
   const path = [...searchPath.map(quoteIdentifier), 'pg_temp'].join(', ');
 
   function run<T>(tenant: TenantId, work: (sql: TenantSql) => Promise<T>, how: TransactionOptions = {}): Promise<T> {

@@ -4,7 +4,7 @@ import { tenantOf, tenantOfOperator, type OperatorAccessOptions } from '../../ac
 import { pgSource, type PgPool } from '../pg-source.js';
 import { quoteIdentifier } from '../quote.js';
 import { runTransaction, type TransactionOptions } from '../run-transaction.js';
-import type { TenantSql } from '../tenant-sql.js';
+import type { Flow, TenantSql } from '../tenant-sql.js';
 import type { TransactionSource } from '../transaction-source.js';
 import { assertVerified, type Verification } from '../findings.js';
 import { inspectSchemas, type InspectSchemasOptions } from './inspect-schemas.js';
@@ -81,7 +81,7 @@ export function schemaPerTenant(
   { prefix, sharedSchemas = [], timeoutMs, ...access }: SchemaPerTenantOptions = {},
 ): SchemaPerTenant {
   const source = 'begin' in pool ? pool : pgSource(pool);
-  const flow = new AsyncLocalStorage<TenantSql>();
+  const flow: Flow = new AsyncLocalStorage();
   const shared = sharedSchemas.map(quoteIdentifier);
 
   function run<T>(tenant: TenantId, work: (sql: TenantSql) => Promise<T>, how: TransactionOptions = {}): Promise<T> {

@@ -5,7 +5,7 @@ import { pgSource, type PgPool } from '../pg-source.js';
 import { quoteIdentifier, quoteLiteral } from '../quote.js';
 import { runTransaction, type TransactionOptions } from '../run-transaction.js';
 import { sqlState } from '../sql-state.js';
-import type { TenantSql } from '../tenant-sql.js';
+import type { Flow, TenantSql } from '../tenant-sql.js';
 import type { TransactionSource } from '../transaction-source.js';
 import type { Migration } from './migrations.js';
 import type { SchemaChange } from './schema-change.js';
@@ -90,7 +90,7 @@ const installText = `
  */
 export function tenantSchemas(pool: PgPool | TransactionSource, options: TenantSchemasOptions): TenantSchemas {
   const source = 'begin' in pool ? pool : pgSource(pool);
-  const flow = new AsyncLocalStorage<TenantSql>();
+  const flow: Flow = new AsyncLocalStorage();
   const { prefix, timeoutMs = 60_000 } = options;
 
   /** One transaction of the owner's. The tenant is for the record: nothing here is bound by it. */
