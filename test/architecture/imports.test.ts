@@ -10,10 +10,27 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   pdp: ['core'],
   storage: ['core'],
   audit: ['core'],
+  limits: ['core'],
+  operators: ['core'],
   http: ['core'],
   mcp: ['core', 'audit', 'http'],
+  admin: ['core', 'audit', 'http', 'limits', 'operators', 'tenants'],
+  cli: ['core', 'audit', 'limits', 'tenants', 'storage'],
   testing: ['core', 'tenants'],
-  demo: ['core', 'claims', 'tenants', 'pdp', 'storage', 'audit', 'http', 'mcp', 'testing'],
+  demo: [
+    'core',
+    'claims',
+    'tenants',
+    'pdp',
+    'storage',
+    'audit',
+    'limits',
+    'operators',
+    'http',
+    'mcp',
+    'admin',
+    'testing',
+  ],
 };
 
 const root = join(import.meta.dirname, '..', '..', 'packages');

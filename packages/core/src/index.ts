@@ -1,3 +1,10 @@
+export type {
+  Author,
+  ConfigurationChange,
+  ConfigurationRecorder,
+  OperatorEvent,
+  OperatorRecorder,
+} from './administration.js';
 export type { Attributes, AttributeValue } from './attributes.js';
 export { readBoundedText, TooLargeError } from './bounded-text.js';
 export { systemClock, type Clock } from './clock.js';
@@ -30,13 +37,16 @@ export {
 export { evaluatePlan, type KnownResource } from './evaluate-plan.js';
 export type { Actor, Groups, Identity, IdentityVerifier } from './identity.js';
 export type { LifecycleAction, LifecycleEvent, LifecycleRecorder } from './lifecycle.js';
+export type { CallPlace, Limiter } from './limits.js';
 export type { OperatorAccess, OperatorAccessRecorder, OperatorContext } from './operator.js';
 export type { PolicyDocument, PolicyRule } from './policy-document.js';
 export { principalOf } from './principal.js';
+export type { RolePermission, TenantRole } from './role.js';
 export { deepFreeze, isSealedIdentity, isSealedOperatorContext, isSealedTenantContext } from './seal.js';
 export { parseStrictJson } from './strict-json.js';
 export {
   builtInRoles,
+  type Impersonation,
   type IdentityProviderBinding,
   type IsolationStrategy,
   type Membership,
@@ -48,3 +58,11 @@ export {
   type TenantStatus,
 } from './tenant.js';
 export { isTenantId, tenantId, type TenantId } from './tenant-id.js';
+export {
+  allowanceOf,
+  type PlanDefaults,
+  type TenantLimits,
+  type TenantPlans,
+  type TenantQuotas,
+} from './tenant-plans.js';
+export type { UsageEvent, UsageOutcome, UsageRecorder } from './usage.js';

@@ -36,6 +36,10 @@ export function principalOf(context: TenantContext): Principal {
   if (identity.groups.known) attr['groups'] = identity.groups.ids;
   if (identity.clientId !== undefined) attr['client'] = identity.clientId;
   if (tenant.settings.allowedTools !== undefined) attr['allowed_tools'] = tenant.settings.allowedTools;
+  if (context.impersonation !== undefined) {
+    const { kind, reason, grant } = context.impersonation;
+    attr['impersonation'] = { kind, reason, grant };
+  }
   const principal: Principal = { id: identity.key, roles: membership.roles, attr: attr satisfies Attributes };
   principals.set(context, principal);
   return principal;

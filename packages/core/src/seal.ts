@@ -44,6 +44,7 @@ export function sealTenantContext(context: TenantContext): TenantContext {
   Object.freeze(context);
   deepFreeze(context.tenant);
   deepFreeze(context.membership);
+  deepFreeze(context.impersonation);
   contexts.add(context);
   return context;
 }

@@ -1,5 +1,6 @@
 import type { Identity } from './identity.js';
 import type { TenantId } from './tenant-id.js';
+import type { TenantLimits, TenantQuotas } from './tenant-plans.js';
 
 /** The life of a tenant. A trial ends by the clock, compared on every use. */
 export type TenantStatus =
@@ -35,8 +36,10 @@ export interface TenantSettings {
   /** The tools this tenant has. Absent: all of them. Empty: none. */
   readonly allowedTools?: readonly string[] | undefined;
   readonly features: Readonly<Record<string, boolean>>;
-  readonly limits: { readonly requestsPerMinute?: number | undefined; readonly requestsPerDay?: number | undefined };
-  readonly quotas: { readonly maxUsers?: number | undefined; readonly maxSessionsPerUser?: number | undefined };
+  /** The tenant's own; what is absent comes from its plan. */
+  readonly limits: TenantLimits;
+  /** The tenant's own; what is absent comes from its plan. */
+  readonly quotas: TenantQuotas;
   readonly isolation: IsolationStrategy;
   readonly identityProviders: readonly IdentityProviderBinding[];
 }
@@ -54,6 +57,8 @@ export interface Tenant {
   readonly createdAt: number;
   /** Milliseconds since the Unix epoch. */
   readonly updatedAt: number;
+  /** 1 at creation, one more with every change: what a change is conditional on. */
+  readonly version: number;
 }
 
 /** The built-in roles; a tenant may have others of its own. */
@@ -68,6 +73,27 @@ export interface Membership {
   readonly roles: readonly string[];
   /** Milliseconds since the Unix epoch. */
   readonly joinedAt: number;
+  /** 1 when the member joins, one more with every change; 0 where the token makes the member and nothing is stored. */
+  readonly version: number;
+}
+
+/**
+ * The mark of a context in which an operator acts in a tenant that it does not belong to. It is visible to policies
+ * (`P.attr.impersonation`), to tools and in every audit record.
+ */
+export interface Impersonation {
+  /** The grant that this rests on. */
+  readonly grant: string;
+  /** `support`: granted by policy alone. `break_glass`: a second person approved it. */
+  readonly kind: 'support' | 'break_glass';
+  /** `Identity.key` of the operator: the same as the context's identity. */
+  readonly operator: string;
+  /** The operator's own words. */
+  readonly reason: string;
+  /** `Identity.key` of the person who approved it; always there for `break_glass`. */
+  readonly approvedBy?: string | undefined;
+  /** When it ends, in milliseconds since the Unix epoch: compared on every use. */
+  readonly expiresAt: number;
 }
 
 /**
@@ -78,6 +104,8 @@ export interface TenantContext {
   readonly identity: Identity;
   readonly tenant: Tenant;
   readonly membership: Membership;
+  /** Present where an operator acts in the tenant; absent for its own users. */
+  readonly impersonation?: Impersonation | undefined;
   /** Correlates everything that happens for one request. */
   readonly requestId: string;
 }

@@ -66,11 +66,12 @@ export function contextFor(fixture: ContextFixture = {}): TenantContext {
     },
     createdAt: 0,
     updatedAt: 0,
+    version: 1,
   };
   return sealTenantContext({
     identity: sealed,
     tenant,
-    membership: { tenantId: tenant.id, userId: sealed.key, roles: [...memberRoles], joinedAt: 0 },
+    membership: { tenantId: tenant.id, userId: sealed.key, roles: [...memberRoles], joinedAt: 0, version: 1 },
     requestId,
   });
 }

@@ -2,7 +2,7 @@ import type { Membership, Tenant, TenantId, TenantSettings, TenantStatus } from 
 
 /** What a tenant's record is made from; the registry has the defaults. */
 export type NewTenantRecord = Pick<Tenant, 'id' | 'name'> &
-  Partial<Omit<Tenant, 'id' | 'name' | 'settings' | 'createdAt' | 'updatedAt'>> & {
+  Partial<Omit<Tenant, 'id' | 'name' | 'settings' | 'createdAt' | 'updatedAt' | 'version'>> & {
     readonly settings?: Partial<TenantSettings> | undefined;
   };
 

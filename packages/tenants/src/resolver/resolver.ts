@@ -134,6 +134,7 @@ export function resolver(options: ResolverOptions): TenantResolver {
       userId: identity.key,
       roles: [...new Set(mapped.filter((role) => role !== undefined))],
       joinedAt: registry.clock(),
+      version: 0,
     };
   }
 

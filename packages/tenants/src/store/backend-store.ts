@@ -186,6 +186,7 @@ export function backendStore(backend: Backend, clock: Clock = systemClock): Tena
           userId,
           roles: [...new Set(roles)],
           joinedAt: known?.joinedAt ?? clock(),
+          version: (known?.version ?? 0) + 1,
         });
         await addTo(keys.user(userId), tenantId);
         await backend.set(keys.members(tenantId), [...members.filter((other) => other.userId !== userId), member]);

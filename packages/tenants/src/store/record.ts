@@ -44,8 +44,19 @@ const binding = z.strictObject({
 const settings = z.strictObject({
   allowedTools: z.array(z.string().min(1)).optional(),
   features: z.record(z.string(), z.boolean()),
-  limits: z.strictObject({ requestsPerMinute: count.optional(), requestsPerDay: count.optional() }),
-  quotas: z.strictObject({ maxUsers: count.optional(), maxSessionsPerUser: count.optional() }),
+  limits: z.strictObject({
+    requestsPerMinute: count.optional(),
+    requestsPerDay: count.optional(),
+    concurrentCalls: count.optional(),
+    userRequestsPerMinute: count.optional(),
+    userRequestsPerDay: count.optional(),
+    userConcurrentCalls: count.optional(),
+  }),
+  quotas: z.strictObject({
+    maxUsers: count.optional(),
+    maxSessionsPerUser: count.optional(),
+    callsPerMonth: count.optional(),
+  }),
   isolation: z.enum(['row_level_security', 'schema_per_tenant', 'prefix']),
   identityProviders: z.array(binding).max(100),
 });
@@ -60,6 +71,7 @@ export const tenantSchema: z.ZodType<Tenant> = z.strictObject({
   settings,
   createdAt: instant,
   updatedAt: instant,
+  version: z.number().int().min(1).default(1),
 });
 
 /** A membership record, as it is stored. */
@@ -68,16 +80,17 @@ export const membershipSchema: z.ZodType<Membership> = z.strictObject({
   userId: text(1000),
   roles: z.array(z.string().regex(/^[\w-]{1,100}$/, 'a role is 1 to 100 letters, digits, "-" or "_"')).max(100),
   joinedAt: instant,
+  version: z.number().int().min(1).default(1),
 });
 
 /** What a new tenant is made from; everything else has a default that gives nothing away. */
 export type NewTenant = Pick<Tenant, 'id' | 'name'> &
-  Partial<Omit<Tenant, 'id' | 'name' | 'settings' | 'createdAt' | 'updatedAt'>> & {
+  Partial<Omit<Tenant, 'id' | 'name' | 'settings' | 'createdAt' | 'updatedAt' | 'version'>> & {
     readonly settings?: Partial<Tenant['settings']> | undefined;
   };
 
 /** What may be changed of a tenant. A member of `settings` replaces the one of that name. */
-export type TenantUpdate = Partial<Omit<Tenant, 'id' | 'settings' | 'createdAt' | 'updatedAt'>> & {
+export type TenantUpdate = Partial<Omit<Tenant, 'id' | 'settings' | 'createdAt' | 'updatedAt' | 'version'>> & {
   readonly settings?: Partial<Tenant['settings']> | undefined;
 };
 
@@ -96,6 +109,7 @@ export function newTenant(input: NewTenant, now: number): Tenant {
     settings: { features: {}, limits: {}, quotas: {}, isolation: 'prefix', identityProviders: [], ...input.settings },
     createdAt: now,
     updatedAt: now,
+    version: 1,
   });
 }
 
@@ -108,6 +122,7 @@ export function updatedTenant(tenant: Tenant, update: TenantUpdate, now: number)
     createdAt: tenant.createdAt,
     settings: { ...tenant.settings, ...update.settings },
     updatedAt: Math.max(now, tenant.updatedAt),
+    version: tenant.version + 1,
   });
 }
 
