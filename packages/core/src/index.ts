@@ -43,6 +43,7 @@ export type { PolicyDocument, PolicyRule } from './policy-document.js';
 export { principalOf } from './principal.js';
 export type { RolePermission, TenantRole } from './role.js';
 export { deepFreeze, isSealedIdentity, isSealedOperatorContext, isSealedTenantContext } from './seal.js';
+export type { SessionDirectory, SessionInfo } from './session.js';
 export { parseStrictJson } from './strict-json.js';
 export {
   builtInRoles,

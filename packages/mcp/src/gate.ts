@@ -14,9 +14,12 @@ import { edge } from '@portcullis/http';
 import { approvals } from './approval/approval.js';
 import { memoryApprovalStore } from './approval/store.js';
 import { enforcer } from './enforce/enforcer.js';
-import { callOf } from './enforce/exchange.js';
+import { asRefusal } from './enforce/as-refusal.js';
+import { callOf, leaveIfDone, type Exchange } from './enforce/exchange.js';
+import { countsRequests, type CountRequest } from './enforce/count-request.js';
 import { recorder } from './enforce/record.js';
 import { serveHttp, type HttpOptions, type McpEndpoint } from './serve/http.js';
+import { openExchange } from './serve/exchanges.js';
 import type { GateOptions } from './serve/options.js';
 import { serveStdioGuarded, type StdioPrincipal } from './serve/stdio.js';
 import { isDeclared, type Authorize } from './tool/authorize.js';
@@ -90,6 +93,8 @@ export interface GateParts {
   readonly edge: ReturnType<typeof edge>;
   readonly guard: Omit<GuardOptions, 'servers' | 'exchangeOf' | 'duplex'>;
   readonly resource: string;
+  /** Counts requests against the limits. Rejects with `rate_limited`, `limits_unavailable`. */
+  readonly countRequest: CountRequest;
   /** Runs a tool's handler inside a permitted call. */
   runTool(
     name: string,
@@ -124,6 +129,8 @@ export function portcullis<Storage = undefined>(options: GateOptions<Storage>): 
     audit: options.audit,
     onFailure: options.auditFailure ?? 'deny',
     recordArguments: options.recordArguments ?? 'none',
+    usage: options.usage,
+    clock,
     onError,
   });
   const enforce = enforcer({
@@ -132,6 +139,7 @@ export function portcullis<Storage = undefined>(options: GateOptions<Storage>): 
     obligations: options.obligations ?? {},
     scopeImplies: options.scopeImplies ?? {},
     recorder: record,
+    limiter: options.limiter,
     approvals: approvals({
       key: options.approvals?.key,
       ttlMs: options.approvals?.ttlMs,
@@ -150,7 +158,19 @@ export function portcullis<Storage = undefined>(options: GateOptions<Storage>): 
     maxBodyBytes: options.maxBodyBytes,
     onRefusal: ({ error, requestId, identity, latencyMs }) => record.refusal(error, requestId, identity, latencyMs),
   });
+  const countRequest = countsRequests(options.limiter);
   const guard = { enforcer: enforce, recorder: record, denials, onError };
+
+  /** Starts the exchange of one message of a connection; one that is over the limits is recorded and refused. */
+  async function openCounted(context: TenantContext, startedAt: number): Promise<Exchange> {
+    try {
+      await countRequest(context);
+    } catch (error) {
+      await record.refusal(asRefusal(error), context.requestId, context, performance.now() - startedAt);
+      throw error;
+    }
+    return openExchange(context, startedAt, undefined);
+  }
 
   async function runTool(
     name: string,
@@ -166,11 +186,15 @@ export function portcullis<Storage = undefined>(options: GateOptions<Storage>): 
       throw new PortcullisError('denied', undefined, { detail: `no permit for tool ${name}` });
     }
     const context = toolContext(call, storageFor(call.exchange.context) as never, options.pdp, record.inHandler);
+    call.handlers++;
     try {
       return await handler(args as never, context);
     } catch (error) {
       if (error instanceof PortcullisError) call.refusal = error;
       throw error;
+    } finally {
+      call.handlers--;
+      leaveIfDone(call);
     }
   }
 
@@ -193,6 +217,8 @@ export function portcullis<Storage = undefined>(options: GateOptions<Storage>): 
           resource: options.resource,
           enforcer: enforce,
           recorder: record,
+          countRequest,
+          limiter: options.limiter,
           denials,
           onError,
           watch: { tenants: options.tenants, recheckMs: options.recheckMs ?? 15_000, clock },
@@ -200,17 +226,21 @@ export function portcullis<Storage = undefined>(options: GateOptions<Storage>): 
         httpOptions,
       ),
     stdio: (factory, principal, transport) =>
-      serveStdioGuarded(factory, { guard, identity: options.identity, tenants: options.tenants, principal }, transport),
+      serveStdioGuarded(
+        factory,
+        { guard, open: openCounted, identity: options.identity, tenants: options.tenants, principal },
+        transport,
+      ),
     guard: (server, contextOf) =>
       guardServer(server, {
         ...guard,
         duplex: true,
         exchangeOf: async (extra) => {
           const startedAt = performance.now();
-          return { context: await contextOf(extra?.authInfo), tickets: new Map(), signal: undefined, startedAt };
+          return openCounted(await contextOf(extra?.authInfo), startedAt);
         },
       }),
-    parts: { edge: httpEdge, guard, resource: options.resource, runTool },
+    parts: { edge: httpEdge, guard, countRequest, resource: options.resource, runTool },
   };
 }
 

@@ -1,3 +1,4 @@
+export { memorySessions } from './serve/memory-sessions.js';
 export { memoryApprovalStore, type ApprovalStore } from './approval/store.js';
 export {
   humanApproval,

@@ -2,6 +2,7 @@ import {
   evaluatePlan,
   PortcullisError,
   type Decision,
+  type Limiter,
   type Plan,
   type PolicyDecisionPoint,
   type TenantContext,
@@ -12,6 +13,7 @@ import type { RpcRequest } from '../message.js';
 import type { ToolRule } from '../tool/catalog.js';
 import { ask, askPlan, type PlanQuestion } from './ask.js';
 import { asRefusal } from './as-refusal.js';
+import { asLimitError } from './count-request.js';
 import type { Exchange, Verdict } from './exchange.js';
 import { carryOut, type ObligationHandlers } from './obligations.js';
 import { methodQuestions, toolQuestions, type StorageFor } from './questions.js';
@@ -28,6 +30,7 @@ export interface EnforcerOptions {
   readonly obligations: ObligationHandlers;
   readonly approvals: Approvals;
   readonly recorder: Recorder;
+  readonly limiter: Limiter | undefined;
   readonly scopeImplies: ScopeImplications;
 }
 
@@ -78,6 +81,7 @@ export function enforcer(options: EnforcerOptions): Enforcer {
     exchange: Exchange,
     server: ServerView,
     decisions: Decision[],
+    seen: { tool?: string },
   ): Promise<Verdict> {
     const { context, signal } = exchange;
     const isCall = request.method === 'tools/call';
@@ -91,6 +95,7 @@ export function enforcer(options: EnforcerOptions): Enforcer {
       const name = String(request.params?.['name']);
       requireAllowedTool(name, context);
       const rule = await server.ruleOf(name);
+      if (rule.source !== 'default' || rule.isUnknown !== true) seen.tool = name;
       scopes = rule.source === 'typed' || rule.source === 'declared' ? rule.scopes : [];
       try {
         questions = await toolQuestions(rule, request, context, options.storageFor, signal);
@@ -130,6 +135,17 @@ export function enforcer(options: EnforcerOptions): Enforcer {
       obligations,
       approved: { wrapState: outcome.wrapState },
     };
+  }
+
+  /** A tool call that may run takes its place among those that do; where there is none left, it may not. */
+  async function withPlace(verdict: Verdict, context: TenantContext): Promise<Verdict> {
+    if (verdict.kind !== 'permit' || verdict.request.method !== 'tools/call' || options.limiter === undefined)
+      return verdict;
+    try {
+      return { ...verdict, place: await options.limiter.call(context) };
+    } catch (error) {
+      throw asLimitError(error);
+    }
   }
 
   async function visibleTools(
@@ -230,15 +246,18 @@ export function enforcer(options: EnforcerOptions): Enforcer {
     },
     async decide(request, exchange, server) {
       const decisions: Decision[] = [];
+      const seen: { tool?: string } = {};
       let verdict: Verdict;
       try {
-        verdict = await judge(request, exchange, server, decisions);
+        verdict = await withPlace(await judge(request, exchange, server, decisions, seen), exchange.context);
       } catch (error) {
         if (error instanceof NotConnected) return { kind: 'defer' };
-        verdict = { kind: 'refuse', error: asRefusal(error), decisions };
+        verdict = { kind: 'refuse', error: asRefusal(error), decisions, tool: seen.tool };
       }
       if (verdict.kind === 'defer') return verdict;
-      return recorder.decision(request, exchange, verdict, decisions);
+      const recorded = await recorder.decision(request, exchange, verdict, decisions);
+      if (verdict.kind === 'permit' && recorded.kind !== 'permit') void verdict.place?.release();
+      return recorded;
     },
   };
 }

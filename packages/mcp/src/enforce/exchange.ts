@@ -1,4 +1,4 @@
-import type { Decision, Obligation, PortcullisError, TenantContext } from '@portcullis/core';
+import type { CallPlace, Decision, Obligation, PortcullisError, TenantContext } from '@portcullis/core';
 import type { RpcId, RpcRequest } from '../message.js';
 
 /** One caller's request in progress: what the edge established, and the verdicts on its JSON-RPC messages. */
@@ -31,6 +31,8 @@ export interface Permit {
   readonly obligations: readonly CarriedObligation[];
   /** The message to hand on: the request without what was only for the gate. */
   readonly forward: RpcRequest;
+  /** The call's place among those of its tenant that run; given back when the call is over. */
+  readonly place?: CallPlace | undefined;
   /** Present when a person approved the call: wraps the state of further rounds. */
   readonly approved?: { readonly wrapState: (inner: string | undefined) => Promise<string> } | undefined;
 }
@@ -40,6 +42,8 @@ interface RefusalVerdict {
   readonly kind: 'refuse';
   readonly error: PortcullisError;
   readonly decisions: readonly Decision[];
+  /** The tool that was called, where there is one of that name. */
+  readonly tool?: string | undefined;
 }
 
 /** What the gate says of one request; `defer` when it can only be said on the connection itself. */
@@ -51,6 +55,20 @@ export interface RunningCall {
   readonly permit: Permit;
   /** A refusal that the handler ran into; it replaces whatever the handler's server makes of it. */
   refusal: PortcullisError | undefined;
+  /** How many handlers run for it: a caller that leaves does not end them. */
+  handlers: number;
+  /** It was answered, or its caller has left. */
+  isOver: boolean;
+}
+
+/** Gives the place of a call back once it is over and nothing runs for it any more. */
+export function leaveIfDone({ handlers, isOver, permit }: RunningCall): void {
+  if (handlers === 0 && isOver) void permit.place?.release();
+}
+
+/** Gives back the places of permits that were never taken up. */
+export function leaveUnused({ tickets }: Exchange): void {
+  for (const verdict of tickets.values()) if (verdict.kind === 'permit') void verdict.place?.release();
 }
 
 const running = new WeakMap<object, RunningCall>();

@@ -6,7 +6,16 @@ import {
   type AuditSink,
   type RecordArguments,
 } from '@portcullis/audit';
-import { PortcullisError, type Decision, type Identity, type TenantContext } from '@portcullis/core';
+import {
+  PortcullisError,
+  type Clock,
+  type Decision,
+  type Identity,
+  type TenantContext,
+  type UsageOutcome,
+  type UsageRecorder,
+} from '@portcullis/core';
+import { methodRow } from '../mapping/table.js';
 import { isObject, type RpcMessage, type RpcRequest } from '../message.js';
 import type { Exchange, RunningCall, Verdict } from './exchange.js';
 
@@ -32,11 +41,24 @@ export interface RecorderOptions {
   readonly audit: AuditSink;
   readonly onFailure: 'deny' | 'allow';
   readonly recordArguments: RecordArguments;
+  readonly usage: UsageRecorder | undefined;
+  readonly clock: Clock;
   readonly onError: (error: Error) => void;
 }
 
 /** Makes the recorder of a gate. */
-export function recorder({ audit, onFailure, recordArguments, onError }: RecorderOptions): Recorder {
+export function recorder({ audit, onFailure, recordArguments, usage, clock, onError }: RecorderOptions): Recorder {
+  function count(context: TenantContext, tool: string, outcome: UsageOutcome, latencyMs: number): void {
+    usage?.record({
+      tenant: context.tenant.id,
+      user: context.identity.key,
+      tool: tool.slice(0, 500),
+      outcome,
+      latencyMs,
+      at: clock(),
+    });
+  }
+
   /** A record that is not a condition for running: a failure is told to the operator. */
   async function tell(entry: AuditEntry): Promise<void> {
     try {
@@ -74,10 +96,13 @@ export function recorder({ audit, onFailure, recordArguments, onError }: Recorde
       };
       if (verdict.kind === 'refuse') {
         await tell(entry);
+        count(exchange.context, toolOf(request, verdict.tool), outcomeOfRefusal(verdict.error), elapsed(exchange));
         return verdict;
       }
       const failure = await recorded(entry);
-      return failure === undefined ? verdict : { kind: 'refuse', error: failure, decisions };
+      if (failure === undefined) return verdict;
+      count(exchange.context, toolOf(request, undefined), 'error', elapsed(exchange));
+      return { kind: 'refuse', error: failure, decisions };
     },
     async inHandler(decisions, { exchange, permit }, error) {
       const entry: AuditEntry = {
@@ -92,15 +117,24 @@ export function recorder({ audit, onFailure, recordArguments, onError }: Recorde
       const failure = await recorded(entry);
       if (failure !== undefined) throw failure;
     },
-    outcome: (request, exchange, call, answer) =>
-      tell({
+    async outcome(request, exchange, call, answer) {
+      const outcome = outcomeOf(call, answer);
+      count(
+        exchange.context,
+        toolOf(request, nameOf(request)),
+        outcome === 'ok' ? 'allowed' : outcome === 'denied' ? outcomeOfRefusal(call.refusal) : 'error',
+        elapsed(exchange),
+      );
+      await tell({
         type: 'outcome',
-        outcome: outcomeOf(call, answer),
+        outcome,
         ...described(request, exchange),
         ...(call.refusal === undefined ? {} : reasonOf(call.refusal)),
-      }),
-    refusal: (error, requestId, who, latencyMs) =>
-      tell({
+      });
+    },
+    async refusal(error, requestId, who, latencyMs) {
+      if (who !== undefined && 'tenant' in who) count(who, '(refused)', outcomeOfRefusal(error), latencyMs);
+      await tell({
         type: 'refusal',
         effect: 'deny',
         requestId,
@@ -109,7 +143,8 @@ export function recorder({ audit, onFailure, recordArguments, onError }: Recorde
         ...reasonOf(error),
         ...(typeof error.data['rule'] === 'string' ? { rule: error.data['rule'] } : {}),
         latencyMs: round(latencyMs),
-      }),
+      });
+    },
   };
 }
 
@@ -126,6 +161,36 @@ function described(
     ...(typeof name === 'string' ? { name: name.slice(0, 500) } : {}),
     latencyMs: round(performance.now() - startedAt),
   };
+}
+
+function elapsed({ startedAt }: Exchange): number {
+  return performance.now() - startedAt;
+}
+
+function nameOf(request: RpcRequest): string | undefined {
+  const name = request.params?.['name'];
+  return typeof name === 'string' ? name : undefined;
+}
+
+/**
+ * What a request is counted under: the tool, or the method. A name that the caller made up is none: it could fill the
+ * counters with names.
+ */
+function toolOf(request: RpcRequest, tool: string | undefined): string {
+  if (request.method === 'tools/call') return tool ?? '(unknown)';
+  return methodRow(request.method) !== undefined ? request.method : '(unknown)';
+}
+
+function outcomeOfRefusal(error: PortcullisError | undefined): UsageOutcome {
+  switch (error?.code) {
+    case 'rate_limited':
+    case 'quota_exceeded':
+    case 'concurrency_exceeded':
+    case 'limit_exceeded':
+      return 'limited';
+    default:
+      return (error?.httpStatus ?? 403) >= 500 ? 'error' : 'denied';
+  }
 }
 
 function reasonOf(error: PortcullisError): { readonly code: PortcullisError['code']; readonly reason: string } {

@@ -1,15 +1,17 @@
-import type { McpHttpHandler, McpServerFactory, ServerNotifier } from '@modelcontextprotocol/server';
-import { PortcullisError, type AttributeValue, type TenantId } from '@portcullis/core';
+import type { McpServerFactory, ServerNotifier } from '@modelcontextprotocol/server';
+import { PortcullisError, type AttributeValue, type Limiter, type TenantId } from '@portcullis/core';
 import type { Admission, ConnectionInfo, Edge } from '@portcullis/http';
 import type { Enforcer } from '../enforce/enforcer.js';
-import type { Exchange } from '../enforce/exchange.js';
+import type { CountRequest } from '../enforce/count-request.js';
+import { leaveUnused, type Exchange } from '../enforce/exchange.js';
 import type { Recorder } from '../enforce/record.js';
 import { isObject, type RpcMessage } from '../message.js';
 import { guardServer, type GuardedServer } from '../transport/guard-server.js';
 import type { GuardOptions } from '../transport/guard.js';
 import { authInfoFor, exchangeOf, openExchange } from './exchanges.js';
-import { preauthorize, requestsIn, requireJson, type EarlyAnswer } from './preauthorize.js';
+import { messagesIn, preauthorize, requestsIn, requireJson, type EarlyAnswer } from './preauthorize.js';
 import { Sessions, type SessionOptions } from './sessions.js';
+import { TenantHandlers } from './tenant-handlers.js';
 import { watchStream, type StreamWatch } from './watch.js';
 
 /** What an endpoint is served with, beyond the server factory. */
@@ -21,6 +23,8 @@ export interface HttpOptions {
    */
   readonly legacy?: 'stateless' | 'sessions' | 'reject' | undefined;
   readonly sessions?: SessionOptions | undefined;
+  /** How many tenants' handlers are kept at one time, those with open exchanges not counted. @defaultValue 1000 */
+  readonly maxTenants?: number | undefined;
 }
 
 /** A guarded MCP endpoint, as a fetch-standard handler. */
@@ -39,6 +43,8 @@ export interface HttpParts {
   readonly resource: string;
   readonly enforcer: Enforcer;
   readonly recorder: Recorder;
+  readonly countRequest: CountRequest;
+  readonly limiter: Limiter | undefined;
   readonly denials: 'error' | 'tool_result';
   readonly watch: StreamWatch;
   readonly onError: (error: Error) => void;
@@ -69,9 +75,8 @@ export function serveHttp(factory: McpServerFactory, parts: HttpParts, options: 
   const sdk = import('@modelcontextprotocol/server');
   // The rejection is seen by whoever awaits the module; this keeps an unused endpoint from ending the process.
   sdk.catch(() => undefined);
-  const handlers = new Map<TenantId, McpHttpHandler>();
   const inProgress = new WeakMap<Exchange, HttpExchange>();
-  const sessions = new Sessions(options.sessions ?? {}, parts.watch.clock);
+  const sessions = new Sessions(options.sessions ?? {}, parts.watch.clock, parts.limiter, parts.onError);
   const legacy = options.legacy ?? 'stateless';
 
   const guardOptions = (duplex: boolean): Omit<GuardOptions, 'servers'> => ({
@@ -108,32 +113,34 @@ export function serveHttp(factory: McpServerFactory, parts: HttpParts, options: 
     return product;
   };
 
-  async function handlerFor(tenant: TenantId): Promise<McpHttpHandler> {
-    const { createMcpHandler } = await sdk;
-    const known = handlers.get(tenant);
-    if (known !== undefined) return known;
-    const handler = createMcpHandler(guardedFactory, {
-      legacy: legacy === 'sessions' ? 'reject' : legacy,
-      onerror: (error) => {
-        if (!(error instanceof AnsweredEarly)) parts.onError(error);
-      },
-    });
-    handlers.set(tenant, handler);
-    return handler;
-  }
+  const handlers = sdk.then(
+    ({ createMcpHandler }) =>
+      new TenantHandlers(
+        () =>
+          createMcpHandler(guardedFactory, {
+            legacy: legacy === 'sessions' ? 'reject' : legacy,
+            onerror: (error) => {
+              if (!(error instanceof AnsweredEarly)) parts.onError(error);
+            },
+          }),
+        options.maxTenants ?? 1000,
+      ),
+  );
+  handlers.catch(() => undefined);
 
-  async function serve(admission: Admission): Promise<Response> {
-    const { context, body, request, startedAt } = admission;
-    const exchange = openExchange(context, startedAt, request.signal);
+  async function serve(admission: Admission, exchange: Exchange, onEnd: (() => void)[]): Promise<Response> {
+    const { context, body, request } = admission;
     const http: HttpExchange = { body, early: undefined };
     inProgress.set(exchange, http);
+    await parts.countRequest(context, messagesIn(body));
     requireJson(request, body);
     requestsIn(body);
     const authInfo = authInfoFor(exchange, parts.resource, parts.edge.metadata.url);
     const { isLegacyRequest } = await sdk;
     if (legacy === 'sessions' && (await isLegacyRequest(request, body)))
       return serveSession(admission, exchange, authInfo);
-    const handler = await handlerFor(context.tenant.id);
+    const { handler, done } = (await handlers).use(context.tenant.id);
+    onEnd.push(done);
     const response = await handler.fetch(request, { authInfo, ...(body === undefined ? {} : { parsedBody: body }) });
     return http.early === undefined ? response : earlyResponse(http.early, admission);
   }
@@ -165,7 +172,12 @@ export function serveHttp(factory: McpServerFactory, parts: HttpParts, options: 
       await transport.close();
       return earlyResponse(early, admission);
     }
-    await sessions.open({ id, transport: transport, guarded }, context);
+    try {
+      await sessions.open({ id, transport: transport, guarded }, context);
+    } catch (error) {
+      await transport.close();
+      throw error;
+    }
     return transport.handleRequest(request, handleOptions);
   }
 
@@ -194,9 +206,19 @@ export function serveHttp(factory: McpServerFactory, parts: HttpParts, options: 
     fetch: async (request, connection) => {
       const admitted = await parts.edge.admit(request, connection);
       if (admitted instanceof Response) return admitted;
+      const exchange = openExchange(admitted.context, admitted.startedAt, admitted.request.signal);
+      const onEnd = [
+        () => {
+          leaveUnused(exchange);
+        },
+      ];
+      const end = (): void => {
+        for (const part of onEnd.splice(0)) part();
+      };
       try {
-        return watchStream(await serve(admitted), admitted.context, parts.watch);
+        return watchStream(await serve(admitted, exchange, onEnd), admitted.context, parts.watch, end);
       } catch (error) {
+        end();
         const refusal =
           error instanceof PortcullisError
             ? error
@@ -212,11 +234,14 @@ export function serveHttp(factory: McpServerFactory, parts: HttpParts, options: 
         return parts.edge.refuse(refusal, rpcIdOf(admitted.body), admitted.requestId);
       }
     },
-    notify: async (tenant) => (await handlerFor(tenant)).notify,
+    notify: async (tenant) => {
+      const { handler, done } = (await handlers).use(tenant);
+      done();
+      return handler.notify;
+    },
     close: async () => {
       await sessions.close();
-      await Promise.all([...handlers.values()].map((handler) => handler.close()));
-      handlers.clear();
+      await (await handlers.catch(() => undefined))?.close();
     },
   };
 }

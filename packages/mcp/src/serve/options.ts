@@ -1,5 +1,13 @@
 import type { AuditSink } from '@portcullis/audit';
-import type { Clock, IdentityVerifier, PolicyDecisionPoint, TenantContext, TenantResolver } from '@portcullis/core';
+import type {
+  Clock,
+  IdentityVerifier,
+  Limiter,
+  PolicyDecisionPoint,
+  TenantContext,
+  TenantResolver,
+  UsageRecorder,
+} from '@portcullis/core';
 import type { ApprovalStore } from '../approval/store.js';
 import type { ObligationHandlers } from '../enforce/obligations.js';
 import type { ScopeImplications } from '../enforce/scopes.js';
@@ -14,6 +22,10 @@ export interface GateOptions<Storage> {
   readonly pdp: PolicyDecisionPoint;
   /** Where decisions and outcomes are recorded. The gate does not close it. */
   readonly audit: AuditSink;
+  /** Holds tenants and users to their limits. The gate does not close it. @defaultValue no limits */
+  readonly limiter?: Limiter | undefined;
+  /** Counts requests by tenant, user and tool. The gate does not close it. @defaultValue nothing is counted */
+  readonly usage?: UsageRecorder | undefined;
   /** Makes the storage that a tool gets, of the context that it runs in. */
   readonly storage?: ((context: TenantContext) => Storage) | undefined;
   /** The public URL of the MCP endpoint: the audience that tokens are issued for. */

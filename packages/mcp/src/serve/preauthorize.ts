@@ -7,7 +7,7 @@ import { refusalMessage } from '../transport/guard.js';
 /** What answers a request before the server gets it. */
 export type EarlyAnswer =
   | { readonly kind: 'message'; readonly message: RpcMessage }
-  /** A refusal that is HTTP's to say: a step-up challenge. */
+  /** A refusal that is HTTP's to say: a step-up challenge, or when to retry. */
   | { readonly kind: 'challenge'; readonly error: PortcullisError; readonly id: string | number };
 
 /**
@@ -24,6 +24,11 @@ export function requireJson(request: Request, body: AttributeValue | undefined):
 
 /** The most messages that one body may carry, as in the MCP SDK. */
 const maxBatch = 100;
+
+/** How many messages a body counts for: at least one, and of a batch that is too large to be read no more than it may have. */
+export function messagesIn(body: AttributeValue | undefined): number {
+  return Array.isArray(body) ? Math.min(Math.max(body.length, 1), maxBatch) : 1;
+}
 
 /**
  * The requests in a body. Two that share an id could be answered with each other's answers.
@@ -42,6 +47,19 @@ export function requestsIn(body: AttributeValue | undefined): readonly RpcReques
   return requests;
 }
 
+/** Refusals whose HTTP status and headers say what the client is to do. */
+function isForHttp({ code }: PortcullisError): boolean {
+  switch (code) {
+    case 'scope_insufficient':
+    case 'quota_exceeded':
+    case 'concurrency_exceeded':
+    case 'limits_unavailable':
+      return true;
+    default:
+      return false;
+  }
+}
+
 /**
  * Decides on the requests of one HTTP body before the server sees it. Permits become tickets that the guard takes up;
  * the refusal of a single request is the answer of the whole exchange.
@@ -57,7 +75,7 @@ export async function preauthorize(
     const verdict = await enforcer.decide(request, exchange, viewOf(request));
     if (verdict.kind === 'defer') continue;
     if (requests.length === 1 && verdict.kind === 'refuse') {
-      return verdict.error.code === 'scope_insufficient'
+      return isForHttp(verdict.error)
         ? { kind: 'challenge', error: verdict.error, id: request.id }
         : { kind: 'message', message: refusalMessage(request, verdict.error, denials) };
     }

@@ -1,6 +1,15 @@
-import { randomUUID } from 'node:crypto';
-import { PortcullisError, type Clock, type TenantContext } from '@portcullis/core';
+import { createHash, randomUUID } from 'node:crypto';
+import {
+  PortcullisError,
+  type CallPlace,
+  type Clock,
+  type Limiter,
+  type SessionDirectory,
+  type SessionInfo,
+  type TenantContext,
+} from '@portcullis/core';
 import type { GuardedServer } from '../transport/guard-server.js';
+import { memorySessions } from './memory-sessions.js';
 
 /** A session's transport: what is used of the SDK's web-standard streamable HTTP transport. */
 interface SessionTransport {
@@ -17,6 +26,10 @@ export interface Session {
   readonly transport: SessionTransport;
   readonly guarded: GuardedServer;
   readonly binding: string;
+  /** As those who administer the tenant see it. */
+  readonly info: SessionInfo;
+  /** Its place among the user's open sessions. */
+  readonly place: CallPlace | undefined;
   usedAt: number;
 }
 
@@ -26,7 +39,12 @@ export interface SessionOptions {
   readonly idleMs?: number | undefined;
   /** The most sessions at one time. @defaultValue 10000 */
   readonly maxSessions?: number | undefined;
+  /** Where open sessions can be looked up and ended. @defaultValue this process's own */
+  readonly directory?: SessionDirectory | undefined;
 }
+
+/** How often open sessions are noted in the directory: the bound within which one that is ended elsewhere ends. */
+const noteMs = 5_000;
 
 /**
  * The open sessions. A session id is no credential: each is bound to the identity, the client and the tenant that
@@ -39,11 +57,36 @@ export class Sessions {
   readonly #idleMs: number;
   readonly #maxSessions: number;
   readonly #clock: Clock;
+  readonly #limiter: Limiter | undefined;
+  readonly #directory: SessionDirectory;
+  readonly #onError: (error: unknown) => void;
+  /** Ends idle sessions, and notes the others in the directory. */
+  readonly #sweep: NodeJS.Timeout;
 
-  constructor(options: SessionOptions, clock: Clock) {
+  constructor(
+    options: SessionOptions,
+    clock: Clock,
+    limiter?: Limiter,
+    onError: (error: Error) => void = () => undefined,
+  ) {
+    this.#limiter = limiter;
     this.#idleMs = options.idleMs ?? 1_800_000;
     this.#maxSessions = options.maxSessions ?? 10_000;
     this.#clock = clock;
+    this.#directory = options.directory ?? memorySessions();
+    this.#onError = (error) => {
+      onError(error instanceof Error ? error : new Error(String(error)));
+    };
+    this.#directory.onEnd((tenant, id) => {
+      for (const session of this.#sessions.values())
+        if (session.info.tenant === tenant && session.info.id === id) this.end(session.id).catch(this.#onError);
+    });
+    this.#sweep = setInterval(() => {
+      this.#closeIdle()
+        .then(() => this.#directory.note([...this.#sessions.values()].map(({ info }) => info)))
+        .catch(this.#onError);
+    }, noteMs);
+    this.#sweep.unref();
   }
 
   /** A session id that cannot be guessed. */
@@ -54,14 +97,24 @@ export class Sessions {
   /**
    * Opens a session.
    *
-   * @throws PortcullisError `limit_exceeded` when too many are open
+   * @throws PortcullisError `limit_exceeded` when too many are open; `quota_exceeded` when the user has too many,
+   * `limits_unavailable`
    */
-  async open(session: Omit<Session, 'binding' | 'usedAt'>, context: TenantContext): Promise<void> {
+  async open(session: Omit<Session, 'binding' | 'usedAt' | 'place' | 'info'>, context: TenantContext): Promise<void> {
     await this.#closeIdle();
     if (this.#sessions.size >= this.#maxSessions) {
       throw new PortcullisError('limit_exceeded', 'too many sessions are open', { data: { limit: 'sessions' } });
     }
-    this.#sessions.set(session.id, { ...session, binding: bindingOf(context), usedAt: this.#clock() });
+    const place = await this.#limiter?.session(context, session.id);
+    const info = infoOf(session.id, context, this.#clock());
+    try {
+      // One that nobody could see or end is not opened.
+      await this.#directory.note([info]);
+    } catch (error) {
+      await place?.release();
+      throw error;
+    }
+    this.#sessions.set(session.id, { ...session, info, place, binding: bindingOf(context), usedAt: this.#clock() });
   }
 
   /**
@@ -87,11 +140,15 @@ export class Sessions {
   async end(id: string): Promise<void> {
     const session = this.#sessions.get(id);
     this.#sessions.delete(id);
-    await session?.transport.close();
+    if (session === undefined) return;
+    await session.place?.release();
+    await this.#directory.remove(session.info.tenant, session.info.id).catch(this.#onError);
+    await session.transport.close();
   }
 
   /** Ends all sessions. */
   async close(): Promise<void> {
+    clearInterval(this.#sweep);
     await Promise.all([...this.#sessions.keys()].map((id) => this.end(id)));
   }
 
@@ -104,4 +161,14 @@ export class Sessions {
 
 function bindingOf({ identity, tenant }: TenantContext): string {
   return JSON.stringify([identity.key, identity.clientId ?? null, tenant.id]);
+}
+
+function infoOf(id: string, { identity, tenant }: TenantContext, openedAt: number): SessionInfo {
+  return {
+    tenant: tenant.id,
+    id: createHash('sha256').update(id).digest('base64url').slice(0, 22),
+    user: identity.key,
+    ...(identity.clientId === undefined ? {} : { client: identity.clientId }),
+    openedAt,
+  };
 }

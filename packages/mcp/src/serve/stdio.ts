@@ -1,10 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import type { McpServerFactory } from '@modelcontextprotocol/server';
 import type { StdioServerHandle } from '@modelcontextprotocol/server/stdio';
-import { PortcullisError, type Identity, type IdentityVerifier, type TenantResolver } from '@portcullis/core';
+import {
+  PortcullisError,
+  type Identity,
+  type IdentityVerifier,
+  type TenantContext,
+  type TenantResolver,
+} from '@portcullis/core';
 import { guardServer } from '../transport/guard-server.js';
 import type { GuardOptions } from '../transport/guard.js';
-import { openExchange } from './exchanges.js';
+import type { Exchange } from '../enforce/exchange.js';
 
 /**
  * Who is behind a stdio connection. There is no request to carry a token, so the operator says it: a token from the
@@ -25,6 +31,8 @@ export interface StdioParts {
   readonly identity: IdentityVerifier;
   readonly tenants: TenantResolver;
   readonly principal: StdioPrincipal;
+  /** Starts the exchange of one message. Rejects where it is over a limit. */
+  readonly open: (context: TenantContext, startedAt: number) => Promise<Exchange>;
 }
 
 /**
@@ -60,7 +68,7 @@ export async function serveStdioGuarded(
             requestId: randomUUID(),
             header: (name) => (name === 'x-tenant-id' ? principal.tenant : undefined),
           });
-          return openExchange(resolved, startedAt, undefined);
+          return parts.open(resolved, startedAt);
         },
       });
       return product;

@@ -11,16 +11,27 @@ export interface StreamWatch {
 /**
  * Ends an event stream when the token behind it expires, the tenant is suspended or the membership ends: a stream
  * that was allowed to open is not allowed to stay open for ever.
+ *
+ * @param onEnd - told once, when nothing more will be sent
  */
-export function watchStream(response: Response, context: TenantContext, watch: StreamWatch): Response {
+export function watchStream(
+  response: Response,
+  context: TenantContext,
+  watch: StreamWatch,
+  onEnd: () => void,
+): Response {
   const { body } = response;
-  if (body === null || !(response.headers.get('content-type') ?? '').startsWith('text/event-stream')) return response;
+  if (body === null || !(response.headers.get('content-type') ?? '').startsWith('text/event-stream')) {
+    onEnd();
+    return response;
+  }
   const reader: ReadableStreamDefaultReader<Uint8Array> = body.getReader();
   let timer: NodeJS.Timeout | undefined;
   let ended = false;
   const stop = (): void => {
-    ended = true;
     clearTimeout(timer);
+    if (!ended) onEnd();
+    ended = true;
   };
   const watched = new ReadableStream<Uint8Array>({
     start(controller) {

@@ -22,7 +22,11 @@ type SchemaResult =
 
 /** How one tool is authorized. */
 export type ToolRule =
-  | { readonly source: 'default' }
+  | {
+      readonly source: 'default';
+      /** The server has no tool of that name: the question is asked all the same. */
+      readonly isUnknown?: boolean | undefined;
+    }
   | {
       readonly source: 'declared';
       readonly mapping: CompiledMapping;
@@ -63,6 +67,8 @@ export function declaredRule(declared: DeclaredMapping, scopes: readonly string[
   return { source: 'declared', mapping: compileMapping(declared), scopes, publish: declared };
 }
 
+const unknownTool: ToolRule = { source: 'default', isUnknown: true };
+
 const compiled = new Map<string, ToolRule>();
 const compiledLimit = 1000;
 
@@ -72,7 +78,7 @@ const compiledLimit = 1000;
  */
 export function ruleOfSchema(inputSchema: unknown): ToolRule {
   const declared = isObject(inputSchema) ? inputSchema[mappingMember] : undefined;
-  if (declared === undefined) return { source: 'default' };
+  if (declared === undefined) return inputSchema === undefined ? unknownTool : { source: 'default' };
   const key = JSON.stringify(declared);
   const known = compiled.get(key);
   if (known !== undefined) return known;

@@ -3,7 +3,14 @@ import { isObject, isRequest, isResponse, type RpcId, type RpcMessage, type RpcR
 import type { ApprovalChannel } from '../approval/approval.js';
 import { asRefusal } from '../enforce/as-refusal.js';
 import type { Enforcer, ServerView } from '../enforce/enforcer.js';
-import { bindCall, type Exchange, type Permit, type RunningCall, type Verdict } from '../enforce/exchange.js';
+import {
+  bindCall,
+  leaveIfDone,
+  type Exchange,
+  type Permit,
+  type RunningCall,
+  type Verdict,
+} from '../enforce/exchange.js';
 import type { Recorder } from '../enforce/record.js';
 import { registeredRule, ruleOfSchema, type ToolRule } from '../tool/catalog.js';
 import { filterList } from './filter-list.js';
@@ -198,13 +205,14 @@ export class GuardedTransport implements TransportLike {
         return;
       case 'permit': {
         if (verdict.request.method !== message.method || verdict.request.id !== message.id) {
+          void verdict.place?.release();
           void this.#refuse(
             message,
             new PortcullisError('denied', undefined, { detail: 'the verdict is for another request' }),
           );
           return;
         }
-        const call: RunningCall = { exchange, permit: verdict, refusal: undefined };
+        const call: RunningCall = { exchange, permit: verdict, refusal: undefined, handlers: 0, isOver: false };
         this.#pending.set(message.id, { request: message, call, exchange, extra });
         // What the edge authorized is what runs; a transport may have re-parsed the message in between.
         const forward = verdict.forward === verdict.request ? message : verdict.forward;
@@ -267,6 +275,8 @@ export class GuardedTransport implements TransportLike {
       call.refusal = asRefusal(error);
       answer = refusalMessage(request, call.refusal, this.#options.denials);
     }
+    call.isOver = true;
+    leaveIfDone(call);
     await this.#options.recorder.outcome(request, exchange, call, answer);
     return answer;
   }
@@ -386,7 +396,10 @@ export class GuardedTransport implements TransportLike {
   /** The connection is gone: what was still running is recorded as such. */
   #abandon(): void {
     for (const { request, call, exchange } of this.#pending.values()) {
-      if (call !== undefined) void this.#options.recorder.outcome(request, exchange, call, undefined);
+      if (call === undefined) continue;
+      call.isOver = true;
+      leaveIfDone(call);
+      void this.#options.recorder.outcome(request, exchange, call, undefined);
     }
     this.#pending.clear();
     for (const question of this.#questions.values())

@@ -6,8 +6,9 @@ import { PortcullisError } from '@portcullis/core';
 import type { ConnectionInfo } from '@portcullis/http';
 import type { z } from 'zod';
 import type { Gate, ToolOutput } from '../gate.js';
+import { leaveUnused } from '../enforce/exchange.js';
 import { authInfoFor, exchangeOf, openExchange } from '../serve/exchanges.js';
-import { preauthorize, requestsIn, requireJson } from '../serve/preauthorize.js';
+import { messagesIn, preauthorize, requestsIn, requireJson } from '../serve/preauthorize.js';
 import { isDeclared, type Authorize } from '../tool/authorize.js';
 import { declaredRule, registerRule, typedRule } from '../tool/catalog.js';
 import type { ToolContext } from '../tool/context.js';
@@ -75,6 +76,7 @@ export function serveV1<Storage>(gate: Gate<Storage>, factory: () => McpServer |
       if (admitted instanceof Response) return admitted;
       const { context, body, requestId } = admitted;
       try {
+        await gate.parts.countRequest(context, messagesIn(body));
         const exchange = openExchange(context, admitted.startedAt, admitted.request.signal);
         requireJson(admitted.request, body);
         const requests = requestsIn(body);
@@ -102,10 +104,14 @@ export function serveV1<Storage>(gate: Gate<Storage>, factory: () => McpServer |
         if (early?.kind === 'message') {
           return new Response(JSON.stringify(early.message), { headers: { 'content-type': 'application/json' } });
         }
-        return await transport.handleRequest(admitted.request, {
-          authInfo: authInfoFor(exchange, resource, edge.metadata.url),
-          ...(body === undefined ? {} : { parsedBody: body }),
-        });
+        try {
+          return await transport.handleRequest(admitted.request, {
+            authInfo: authInfoFor(exchange, resource, edge.metadata.url),
+            ...(body === undefined ? {} : { parsedBody: body }),
+          });
+        } finally {
+          leaveUnused(exchange);
+        }
       } catch (error) {
         const refusal =
           error instanceof PortcullisError
