@@ -102,5 +102,5 @@ describe('the policies', () => {
     };
     await Promise.all([work(0), work(1)]);
     expect(survivors.join('\n')).toBe('');
-  }, 180_000);
+  }, 300_000);
 });
