@@ -1,13 +1,20 @@
 import type { Keyv } from 'keyv';
-import { PortcullisError, type Clock, withDeadline } from '@portcullis/core';
+import { PortcullisError, systemClock, type Clock, type TenantPlans } from '@portcullis/core';
 import { backendStore } from './store/backend-store.js';
-import type { Backend } from './store/backend.js';
+import { keyvBackend } from './store/keyv-backend.js';
 import type { TenantStore } from './store/store.js';
 
 /** How a Keyv store is used. */
 export interface KeyvStoreOptions {
   /** How long one operation may take, in milliseconds. @defaultValue 2000 */
   readonly timeoutMs?: number | undefined;
+  /**
+   * `one`: this process is the only one that uses the store, at any time. Required where the adapter knows no atomic
+   * change, which is every adapter but `@keyv/redis`.
+   */
+  readonly writers?: 'one' | undefined;
+  /** The plans on offer: what gives a tenant its `maxUsers` where its own settings are silent. Without, plans limit nothing. */
+  readonly plans?: TenantPlans | undefined;
   readonly clock?: Clock | undefined;
 }
 
@@ -23,42 +30,17 @@ export interface KeyvStoreOptions {
  * import { Keyv } from 'keyv';
  * import { keyvStore } from '@portcullis/tenants/keyv';
  *
- * const store = keyvStore(new Keyv());
+ * const store = keyvStore(new Keyv(), { writers: 'one' });
  * await store.close();
  * ```
  */
 export function keyvStore(keyv: Keyv, options: KeyvStoreOptions = {}): TenantStore {
-  return backendStore(keyvBackend(keyv, options.timeoutMs ?? 2000), options.clock);
-}
-
-function keyvBackend(keyv: Keyv, timeoutMs: number): Backend {
-  keyv.throwOnErrors = true;
-  const store: unknown = keyv.store;
-  if (typeof store === 'object' && store !== null && 'throwOnErrors' in store) store.throwOnErrors = true;
-  let failure: unknown;
-  keyv.on('error', (error: unknown) => (failure = error));
-
-  async function run<T>(operation: () => Promise<T>): Promise<T> {
-    try {
-      return await withDeadline(operation(), timeoutMs, () => failure);
-    } catch (cause) {
-      throw new PortcullisError('store_unavailable', undefined, {
-        detail: cause instanceof Error ? cause.message : 'the backend failed',
-        cause,
-      });
-    }
-  }
-
-  return {
-    get: (key) => run(() => keyv.get<unknown>(key)),
-    set: (key, value) =>
-      run(async () => {
-        if (!(await keyv.set(key, value))) throw new Error('the backend did not store the value');
-      }),
-    delete: (key) =>
-      run(async () => {
-        await keyv.delete(key);
-      }),
-    close: () => run(() => keyv.disconnect()),
-  };
+  const timeoutMs = options.timeoutMs ?? 2000;
+  if (options.writers !== 'one')
+    throw new PortcullisError('config_invalid', 'writers: has to be `one` for a Keyv adapter without atomic changes');
+  return backendStore({
+    backend: keyvBackend(keyv, timeoutMs),
+    clock: options.clock ?? systemClock,
+    plans: options.plans,
+  });
 }

@@ -94,10 +94,12 @@ export function registry(options: RegistryOptions): Registry {
     store: {
       ...store,
       createTenant: (tenant) => thenForget(tenant.id, store.createTenant(tenant)),
-      updateTenant: (id, update) => thenForget(id, store.updateTenant(id, update)),
-      deleteTenant: (id) => thenForget(id, store.deleteTenant(id)),
-      putMember: (tenant, userId, roles) => thenForget(tenant, store.putMember(tenant, userId, roles)),
-      removeMember: (tenant, userId) => thenForget(tenant, store.removeMember(tenant, userId)),
+      updateTenant: (id, ...rest) => thenForget(id, store.updateTenant(id, ...rest)),
+      deleteTenant: (id, ...rest) => thenForget(id, store.deleteTenant(id, ...rest)),
+      addMember: (tenant, ...rest) => thenForget(tenant, store.addMember(tenant, ...rest)),
+      changeMember: (tenant, ...rest) => thenForget(tenant, store.changeMember(tenant, ...rest)),
+      putMember: (tenant, ...rest) => thenForget(tenant, store.putMember(tenant, ...rest)),
+      removeMember: (tenant, ...rest) => thenForget(tenant, store.removeMember(tenant, ...rest)),
     },
   };
 }

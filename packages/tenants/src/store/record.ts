@@ -1,10 +1,30 @@
 import { domainToASCII } from 'node:url';
 import { z } from 'zod';
-import { isTenantId, PortcullisError, type Membership, type Tenant, type TenantId } from '@portcullis/core';
+import {
+  builtInRoles,
+  isTenantId,
+  PortcullisError,
+  type Membership,
+  type Tenant,
+  type TenantId,
+  type TenantRole,
+} from '@portcullis/core';
+import type { DomainClaim } from '../membership/domain-claim.js';
+import type { Invitation } from '../membership/invitation.js';
+
+/**
+ * Whether every store can keep a text as it is. A lone surrogate has no UTF-8 form: two ids with different ones would
+ * become the same. PostgreSQL cannot store NUL.
+ */
+export function isStorable(text: string): boolean {
+  return !text.includes('\u0000') && !/\p{Surrogate}/u.test(text);
+}
+
+/** Text that every store can keep. */
+export const storable = z.string().refine(isStorable, 'has a character that cannot be stored');
 
 const text = (max: number): z.ZodString =>
-  z
-    .string()
+  storable
     .min(1)
     .max(max)
     .refine((value) => value === value.trim(), 'has white space around it');
@@ -30,7 +50,7 @@ export function normalDomain(value: string): string | undefined {
 
 const status = z.discriminatedUnion('state', [
   z.strictObject({ state: z.literal('active') }),
-  z.strictObject({ state: z.literal('suspended'), reason: z.string().max(500).optional() }),
+  z.strictObject({ state: z.literal('suspended'), reason: storable.max(500).optional() }),
   z.strictObject({ state: z.literal('trial'), expiresAt: instant }),
 ]);
 
@@ -38,12 +58,12 @@ const binding = z.strictObject({
   provider: text(500),
   tenantHint: text(500).optional(),
   membership: z.enum(['required', 'token']).optional(),
-  roles: z.record(z.string().min(1), z.string().min(1)).optional(),
+  roles: z.record(storable.min(1), storable.min(1)).optional(),
 });
 
 const settings = z.strictObject({
-  allowedTools: z.array(z.string().min(1)).optional(),
-  features: z.record(z.string(), z.boolean()),
+  allowedTools: z.array(storable.min(1)).optional(),
+  features: z.record(storable, z.boolean()),
   limits: z.strictObject({
     requestsPerMinute: count.optional(),
     requestsPerDay: count.optional(),
@@ -74,13 +94,54 @@ export const tenantSchema: z.ZodType<Tenant> = z.strictObject({
   version: z.number().int().min(1).default(1),
 });
 
+const roleId = z.string().regex(/^[\w-]{1,100}$/, 'a role is 1 to 100 letters, digits, "-" or "_"');
+
 /** A membership record, as it is stored. */
 export const membershipSchema: z.ZodType<Membership> = z.strictObject({
   tenantId: id,
   userId: text(1000),
-  roles: z.array(z.string().regex(/^[\w-]{1,100}$/, 'a role is 1 to 100 letters, digits, "-" or "_"')).max(100),
+  roles: z.array(roleId).max(100),
   joinedAt: instant,
   version: z.number().int().min(1).default(1),
+});
+
+/** A role of a tenant's own, as it is stored. */
+export const roleSchema: z.ZodType<TenantRole> = z.strictObject({
+  tenantId: id,
+  roleId: roleId.refine((value) => !(builtInRoles as readonly string[]).includes(value), 'is a built-in role'),
+  name: text(200),
+  parentRoles: z.array(roleId).min(1).max(100),
+  permissions: z
+    .array(
+      z.strictObject({
+        resource: text(200),
+        action: text(200),
+        conditions: z.record(storable.min(1), z.json()).optional(),
+      }),
+    )
+    .max(1000),
+  version: z.number().int().min(1),
+});
+
+/** An invitation, as it is stored. */
+export const invitationSchema: z.ZodType<Invitation> = z.strictObject({
+  tenantId: id,
+  id: text(200),
+  email: text(320),
+  roles: z.array(roleId).max(100),
+  invitedBy: text(1000),
+  secretHash: text(200),
+  createdAt: instant,
+  expiresAt: instant,
+});
+
+/** A domain claim, as it is stored. */
+export const domainClaimSchema: z.ZodType<DomainClaim> = z.strictObject({
+  tenantId: id,
+  domain: domainSchema,
+  challenge: text(500),
+  createdAt: instant,
+  expiresAt: instant,
 });
 
 /** What a new tenant is made from; everything else has a default that gives nothing away. */
@@ -126,17 +187,19 @@ export function updatedTenant(tenant: Tenant, update: TenantUpdate, now: number)
   });
 }
 
-/** Parses what a caller wants stored. @throws PortcullisError `request_invalid` */
-export function parseInput<T>(schema: z.ZodType<T>, value: unknown): T {
+/** Parses what a caller wants stored. @throws PortcullisError `request_invalid`, or the given code; it names the member */
+export function parseInput<T>(
+  schema: z.ZodType<T>,
+  value: unknown,
+  code: 'request_invalid' | 'role_invalid' = 'request_invalid',
+): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const field = issue?.path.map(String).join('.') ?? '';
-  throw new PortcullisError(
-    'request_invalid',
-    `${field === '' ? 'the record' : field}: ${issue?.message ?? 'is malformed'}`,
-    { data: { field } },
-  );
+  throw new PortcullisError(code, `${field === '' ? 'the record' : field}: ${issue?.message ?? 'is malformed'}`, {
+    data: { field },
+  });
 }
 
 /** Parses what a backend returned. A record that is not one is a failure of the store, and never a miss. */

@@ -8,13 +8,13 @@ import { keyvStore } from '../keyv.js';
 import { memoryStore } from './memory.js';
 
 tenantStoreContract('memory', () => Promise.resolve(memoryStore()));
-tenantStoreContract('Keyv in memory', () => Promise.resolve(keyvStore(new Keyv())));
+tenantStoreContract('Keyv in memory', () => Promise.resolve(keyvStore(new Keyv(), { writers: 'one' })));
 
 it('a record that is malformed in the backend is a failure of the store, and not a tenant', async () => {
   const keyv = new Keyv();
-  const store = keyvStore(keyv);
+  const store = keyvStore(keyv, { writers: 'one' });
   await store.createTenant({ id: tenantId('acme'), name: 'Acme' });
-  await keyv.set(JSON.stringify(['tenant', 'acme']), { id: 'acme', status: 'active' });
+  await keyv.set(JSON.stringify(['tenant', 'acme']), JSON.stringify({ id: 'acme', status: 'active' }));
   await expect(store.getTenant(tenantId('acme'))).rejects.toMatchObject({ code: 'store_unavailable' });
 });
 
@@ -27,12 +27,12 @@ describe.skipIf(skipWithoutRedis())('over Redis', () => {
 
   let count = 0;
   tenantStoreContract('Keyv on Redis', () =>
-    Promise.resolve(keyvStore(new Keyv({ store: new KeyvRedis(redis.url), namespace: `t${String(count++)}` }))),
+    Promise.resolve(keyvStore(new Keyv({ store: new KeyvRedis(redis.url), namespace: `t${String(count++)}` }), { writers: 'one' })),
   );
 
   it('a Redis that dies is a failure of the store, in time, and never a tenant that is not there', async () => {
     const victim = await startRedis();
-    const store = keyvStore(new Keyv({ store: new KeyvRedis(victim.url) }), { timeoutMs: 500 });
+    const store = keyvStore(new Keyv({ store: new KeyvRedis(victim.url) }), { timeoutMs: 500, writers: 'one' });
     await store.createTenant({ id: tenantId('acme'), name: 'Acme' });
     await victim.kill();
     for (let count = 0; count < 3; count++) {

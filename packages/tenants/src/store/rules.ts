@@ -1,0 +1,118 @@
+import {
+  allowanceOf,
+  builtInRoles,
+  PortcullisError,
+  type Membership,
+  type Tenant,
+  type TenantId,
+  type TenantPlans,
+  type TenantRole,
+} from '@portcullis/core';
+import { membershipSchema, parseInput, roleSchema } from './record.js';
+import type { ChangeOptions } from './store.js';
+
+/** Whether a member with these roles owns the tenant. */
+export function isOwner(roles: readonly string[] | undefined): boolean {
+  return roles?.includes('owner') === true;
+}
+
+/**
+ * Refuses a change that is based on another version than the present one.
+ *
+ * @param present - 0 where there is no record
+ * @throws PortcullisError `precondition_failed`
+ */
+export function requireVersion(present: number, { ifVersion }: ChangeOptions = {}): void {
+  if (ifVersion !== undefined && ifVersion !== present) throw new PortcullisError('precondition_failed');
+}
+
+/**
+ * Refuses what would leave a tenant without an owner.
+ *
+ * @param owners - how many there are, the member itself included
+ * @param after - the member's roles after the change; `undefined` where it leaves
+ * @throws PortcullisError `last_owner`
+ */
+export function requireOwner(
+  member: Pick<Membership, 'roles'> | undefined,
+  after: readonly string[] | undefined,
+  owners: number,
+): void {
+  if (isOwner(member?.roles) && !isOwner(after) && owners <= 1) throw new PortcullisError('last_owner');
+}
+
+/** How many a tenant may have, members and open invitations together; `undefined` for any number. */
+export function maxUsersOf(tenant: Tenant, plans: TenantPlans | undefined): number | undefined {
+  return allowanceOf(tenant, plans).quotas.maxUsers;
+}
+
+/** @param others - that there are already @throws PortcullisError `quota_exceeded` where there is no place for one more */
+export function requirePlace(others: number, maxUsers: number | undefined): void {
+  if (maxUsers !== undefined && others >= maxUsers)
+    throw new PortcullisError('quota_exceeded', `the tenant has the ${String(maxUsers)} users that it may have`, {
+      data: { quota: 'maxUsers', limit: maxUsers },
+    });
+}
+
+/** A membership as it becomes. @throws PortcullisError `request_invalid` */
+export function memberAfter(
+  tenantId: TenantId,
+  userId: string,
+  roles: readonly string[],
+  known: Membership | undefined,
+  now: number,
+): Membership {
+  return parseInput(membershipSchema, {
+    tenantId,
+    userId,
+    roles: Array.isArray(roles) ? [...new Set(roles)] : roles,
+    joinedAt: known?.joinedAt ?? now,
+    version: (known?.version ?? 0) + 1,
+  });
+}
+
+/**
+ * A role as it becomes.
+ *
+ * @param others - the tenant's roles, itself included where it is one already
+ * @throws PortcullisError `role_invalid`, which names the member
+ */
+export function roleAfter(input: Omit<TenantRole, 'version'>, others: readonly TenantRole[]): TenantRole {
+  const known = others.find(({ roleId }) => roleId === input.roleId);
+  const role = parseInput(roleSchema, { ...input, version: (known?.version ?? 0) + 1 }, 'role_invalid');
+  const all = new Map(others.map((other) => [other.roleId, other]));
+  all.set(role.roleId, role);
+  for (const parent of role.parentRoles)
+    if (!isBuiltIn(parent) && !all.has(parent))
+      throw new PortcullisError('role_invalid', `parentRoles: there is no role \`${parent}\``, {
+        data: { field: 'parentRoles' },
+      });
+  requireNoCircle(role, all);
+  return role;
+}
+
+function requireNoCircle(role: TenantRole, all: ReadonlyMap<string, TenantRole>): void {
+  const seen = new Set<string>();
+  const open = [...role.parentRoles];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    if (next === role.roleId)
+      throw new PortcullisError('role_invalid', `parentRoles: \`${role.roleId}\` would build on itself`, {
+        data: { field: 'parentRoles' },
+      });
+    if (seen.has(next)) continue;
+    seen.add(next);
+    open.push(...(all.get(next)?.parentRoles ?? []));
+  }
+}
+
+/** @throws PortcullisError `conflict` while a member has the role, or another role builds on it */
+export function requireUnused(roleId: string, holders: number, roles: readonly TenantRole[]): void {
+  if (holders > 0) throw new PortcullisError('conflict', `role \`${roleId}\` is held by ${String(holders)} members`);
+  const child = roles.find((role) => role.roleId !== roleId && role.parentRoles.includes(roleId));
+  if (child !== undefined)
+    throw new PortcullisError('conflict', `role \`${child.roleId}\` builds on role \`${roleId}\``);
+}
+
+function isBuiltIn(role: string): boolean {
+  return (builtInRoles as readonly string[]).includes(role);
+}
