@@ -77,6 +77,12 @@ export const errorTable = {
     title: 'the body has to be application/json',
     help: 'MCP messages are sent as `application/json`.',
   },
+  method_not_allowed: {
+    http: 405,
+    rpc: -32601,
+    title: 'the resource has no such method',
+    help: 'The path is there, the HTTP method is not one of its own: the `Allow` header lists those that are.',
+  },
   request_too_large: {
     http: 413,
     rpc: -32600,
