@@ -1,6 +1,6 @@
 import { PortcullisError, type TenantId } from '@portcullis/core';
 import { refused, unavailable } from '../access.js';
-import { sqlState } from './sql-state.js';
+import { isBackendFailure, sqlState } from './sql-state.js';
 import { tenantTransaction, type Flow, type TenantSql } from './tenant-sql.js';
 import { BeginError, type IsolationLevel, type OpenTransaction, type TransactionSource } from './transaction-source.js';
 
@@ -207,8 +207,7 @@ function asFailure(error: unknown): unknown {
   if (state === '42501')
     return refused('the database refused it: insufficient privilege, or a row-level policy', error);
   if (state === '40001' || state === '40P01') return error;
-  // 08 connection, 25P03 and 25P04 timeouts of the transaction, 53 resources, 57 ended by the operator, 58 and XX the system.
-  if (state !== undefined && /^(?:08|25P0[34]|53|57|58|XX)/.test(state)) return unavailable(error);
+  if (state !== undefined && isBackendFailure(state)) return unavailable(error);
   if (error instanceof Error && (isNetworkError(state) || lost.test(error.message))) return unavailable(error);
   return error;
 }

@@ -1,5 +1,7 @@
-import type { OpenTransaction } from '../transaction-source.js';
+import { PortcullisError } from '@portcullis/core';
 import type { Finding } from '../findings.js';
+import { isBackendFailure, sqlState } from '../sql-state.js';
+import type { TenantSql } from '../tenant-sql.js';
 
 /** What an expression of a policy gave for one made-up row. */
 export interface Sample {
@@ -10,7 +12,7 @@ export interface Sample {
 
 /** What the parts of an inspection share. */
 export interface Inspection {
-  readonly transaction: OpenTransaction;
+  readonly sql: TenantSql;
   readonly version: number;
   readonly setting: string;
   readonly tenantColumn: string;
@@ -29,11 +31,30 @@ export interface Inspection {
 
 /** Rows of a catalog query. */
 export async function rows<Row>(
-  { transaction }: Pick<Inspection, 'transaction'>,
+  { sql }: Pick<Inspection, 'sql'>,
   text: string,
   values: readonly unknown[] = [],
 ): Promise<readonly Row[]> {
-  return (await transaction.query({ text, values })).rows as readonly Row[];
+  return (await sql.query<Row>(text, values)).rows;
+}
+
+/**
+ * Undoes what is tried: a setting, a role, a statement that may fail.
+ *
+ * @returns `raises` when the statement itself failed; a server or a connection that failed is no answer
+ */
+export async function tried<T>({ sql }: Pick<Inspection, 'sql'>, work: () => Promise<T>): Promise<T | 'raises'> {
+  await sql.query('SAVEPOINT inspected');
+  try {
+    return await work();
+  } catch (error) {
+    const state = sqlState(error);
+    if (error instanceof PortcullisError || state === undefined || isBackendFailure(state)) throw error;
+    return 'raises';
+  } finally {
+    await sql.query('ROLLBACK TO SAVEPOINT inspected');
+    await sql.query('RELEASE SAVEPOINT inspected');
+  }
 }
 
 /** Everything that is not the system's. */

@@ -1,6 +1,5 @@
 import { quoteIdentifier, quoteLiteral } from '../quote.js';
-import { sqlState } from '../sql-state.js';
-import { rows, type Inspection, type Sample } from './catalog.js';
+import { rows, tried, type Inspection, type Sample } from './catalog.js';
 import { policySql } from './conforming-sql.js';
 import type { ReachedTable } from './inspect-tables.js';
 
@@ -229,52 +228,41 @@ async function evaluate(
   return samples;
 }
 
-async function evaluated(
-  { transaction, setting, tenantColumn, role }: Inspection,
+function evaluated(
+  inspection: Inspection,
   table: ReachedTable,
   text: string,
   tenant: string,
   value: string | null,
 ): Promise<boolean | null | 'raises'> {
-  await transaction.query({ text: 'SAVEPOINT inspected' });
-  try {
+  const { sql, setting, tenantColumn, role } = inspection;
+  return tried(inspection, async () => {
     // An unset setting can only be seen in a session that never set it; elsewhere it reads as empty.
-    if (tenant !== 'unset')
-      await transaction.query({ text: `SET LOCAL ${setting} = ${quoteLiteral(tenant === 'empty' ? '' : tenant)}` });
-    await transaction.query({ text: `SET LOCAL ROLE ${quoteIdentifier(role)}` });
-    const { rows: results } = await transaction.query({
-      text: `SELECT (${text}) AS value FROM pg_catalog.jsonb_populate_record(NULL::${table.name}, $1::jsonb) AS ${quoteIdentifier(table.table)}`,
-      values: [JSON.stringify({ [tenantColumn]: value })],
-    });
+    if (tenant !== 'unset') await sql.query(`SET LOCAL ${setting} = ${quoteLiteral(tenant === 'empty' ? '' : tenant)}`);
+    await sql.query(`SET LOCAL ROLE ${quoteIdentifier(role)}`);
+    const { rows: results } = await sql.query(
+      `SELECT (${text}) AS value FROM pg_catalog.jsonb_populate_record(NULL::${table.name}, $1::jsonb) AS ${quoteIdentifier(table.table)}`,
+      [JSON.stringify({ [tenantColumn]: value })],
+    );
     const result = results[0]?.['value'];
     return typeof result === 'boolean' ? result : null;
-  } catch (error) {
-    if (sqlState(error) === undefined) throw error;
-    return 'raises';
-  } finally {
-    await transaction.query({ text: 'ROLLBACK TO SAVEPOINT inspected' });
-  }
+  });
 }
 
 /** What a role sees of the table itself where no tenant is set. */
 export async function inspectUnset(inspection: Inspection, table: ReachedTable): Promise<void> {
-  const { transaction, setting, role, found } = inspection;
+  const { sql, setting, role, found } = inspection;
   if (!table.reads || table.kind === 'f') return;
-  await transaction.query({ text: 'SAVEPOINT inspected' });
-  try {
-    await transaction.query({ text: `SET LOCAL ${setting} = ''` });
-    await transaction.query({ text: `SET LOCAL ROLE ${quoteIdentifier(role)}` });
-    const { rows: results } = await transaction.query({ text: `SELECT EXISTS (SELECT FROM ${table.name}) AS value` });
-    if (results[0]?.['value'] === true)
-      found({
-        level: 'error',
-        code: 'visible_without_tenant',
-        subject: table.name,
-        message: 'rows can be read where no tenant is set',
-      });
-  } catch (error) {
-    if (sqlState(error) === undefined) throw error;
-  } finally {
-    await transaction.query({ text: 'ROLLBACK TO SAVEPOINT inspected' });
-  }
+  const sees = await tried(inspection, async () => {
+    await sql.query(`SET LOCAL ${setting} = ''`);
+    await sql.query(`SET LOCAL ROLE ${quoteIdentifier(role)}`);
+    return (await sql.query(`SELECT EXISTS (SELECT FROM ${table.name}) AS value`)).rows[0]?.['value'];
+  });
+  if (sees === true)
+    found({
+      level: 'error',
+      code: 'visible_without_tenant',
+      subject: table.name,
+      message: 'rows can be read where no tenant is set',
+    });
 }

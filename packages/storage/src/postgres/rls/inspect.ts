@@ -1,6 +1,7 @@
 import { PortcullisError } from '@portcullis/core';
-import { unavailable } from '../../access.js';
-import type { OpenTransaction, TransactionSource } from '../transaction-source.js';
+import { catalogTransaction } from '../catalog-transaction.js';
+import type { TenantSql } from '../tenant-sql.js';
+import type { TransactionSource } from '../transaction-source.js';
 import { rows, type Inspection } from './catalog.js';
 import type { Finding, FindingCode, Verification } from '../findings.js';
 import { inspectBypasses, inspectSchemas } from './inspect-bypasses.js';
@@ -20,7 +21,7 @@ export interface InspectOptions {
   /** Findings that somebody has looked at and takes responsibility for. @defaultValue none */
   readonly accept?:
     readonly { readonly code: FindingCode; readonly subject: string; readonly reason: string }[] | undefined;
-  /** In milliseconds. @defaultValue 30000 */
+  /** How long all of it may take, in milliseconds. @defaultValue 30000 */
   readonly timeoutMs?: number | undefined;
 }
 
@@ -33,34 +34,24 @@ interface Target {
 /** Looks at roles, tables, policies, keys, views and functions, in one read-only transaction that changes nothing. */
 export async function inspect(source: TransactionSource, options: InspectOptions & Target): Promise<Verification> {
   const { timeoutMs = 30_000, accept = [] } = options;
-  const signal = AbortSignal.timeout(timeoutMs);
-  let transaction: OpenTransaction | undefined;
-  try {
-    const settings = ['SET LOCAL search_path = pg_catalog, pg_temp'];
-    transaction = await source.begin({ isolation: 'repeatable read', readOnly: true, settings }, signal);
-    const all = await inspected(transaction, options);
-    const findings = all.findings.filter(
-      ({ code, subject }) => !accept.some((known) => known.code === code && known.subject === subject),
-    );
-    return { ...all, findings };
-  } catch (error) {
-    throw error instanceof PortcullisError ? error : unavailable(error);
-  } finally {
-    await transaction?.rollback().catch(() => undefined);
-  }
+  const all = await catalogTransaction(source, timeoutMs, (sql) => inspected(sql, options));
+  const findings = all.findings.filter(
+    ({ code, subject }) => !accept.some((known) => known.code === code && known.subject === subject),
+  );
+  return { ...all, findings };
 }
 
-async function inspected(transaction: OpenTransaction, options: InspectOptions & Target): Promise<Verification> {
+async function inspected(sql: TenantSql, options: InspectOptions & Target): Promise<Verification> {
   const findings: Finding[] = [];
   const [server] = await rows<{ readonly version: number; readonly text: string; readonly login: string }>(
-    { transaction },
+    { sql },
     `SELECT pg_catalog.current_setting('server_version_num')::int4 AS version, pg_catalog.current_setting('server_version') AS text,
        current_user::text AS login`,
   );
   if (server === undefined) throw new Error('the server told no version');
   const role = options.role ?? server.login;
   const inspection: Inspection = {
-    transaction,
+    sql,
     version: server.version,
     setting: options.setting,
     tenantColumn: options.tenantColumn ?? 'tenant_id',

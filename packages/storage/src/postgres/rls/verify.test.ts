@@ -329,6 +329,46 @@ it('lets pass what somebody takes responsibility for, and nothing else', async (
   expect(summary(found)).toEqual(['unique_without_tenant "public"."projects"']);
 });
 
+async function locked(table: string): Promise<{ database: string; pool: pg.Pool; unlock: () => Promise<void> }> {
+  const database = await good();
+  await asOwner(
+    database,
+    `CREATE FUNCTION public.me() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM FROM public.countries; RETURN NULL; END $$;
+     CREATE POLICY r ON notes AS RESTRICTIVE USING (tenant_id = public.me())`,
+  );
+  const locker = new pg.Client(server.url(database));
+  await locker.connect();
+  await locker.query(`BEGIN; LOCK TABLE public.${table} IN ACCESS EXCLUSIVE MODE`);
+  const pool = new pg.Pool({ connectionString: server.url(database, 'app') });
+  return {
+    database,
+    pool,
+    unlock: () => locker.end(),
+  };
+}
+
+it('ends in time where a table is locked', async () => {
+  const { pool, unlock } = await locked('notes');
+  await expect(rowLevelSecurity(pool).verify({ ...shared, timeoutMs: 1000 })).rejects.toMatchObject({
+    code: 'storage_unavailable',
+  });
+  await unlock();
+  await pool.end();
+});
+
+it('takes nothing for shown that it was kept from looking at', async () => {
+  const { database, pool, unlock } = await locked('countries');
+  const verified = expect(rowLevelSecurity(pool).verify(shared)).rejects.toMatchObject({ code: 'storage_unavailable' });
+  const admin = new pg.Client(server.url());
+  await admin.connect();
+  const cancel = `SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = '${database}' AND wait_event_type = 'Lock'`;
+  await expect.poll(async () => (await admin.query(cancel)).rowCount, { timeout: 20_000 }).toBe(1);
+  await unlock();
+  await verified;
+  await admin.end();
+  await pool.end();
+});
+
 it('names a role that is not there', async () => {
   const database = await good();
   const pool = new pg.Pool({ connectionString: server.url(database, 'app') });

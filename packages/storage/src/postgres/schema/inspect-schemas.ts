@@ -1,42 +1,32 @@
-import { PortcullisError } from '@portcullis/core';
-import { unavailable } from '../../access.js';
-import { quoteIdentifier } from '../quote.js';
+import { catalogTransaction } from '../catalog-transaction.js';
 import type { Finding, Verification } from '../findings.js';
-import type { OpenTransaction, TransactionSource } from '../transaction-source.js';
+import { quoteIdentifier } from '../quote.js';
+import type { TenantSql } from '../tenant-sql.js';
+import type { TransactionSource } from '../transaction-source.js';
 
 /** What is taken as given. */
 export interface InspectSchemasOptions {
   /** SQL comes from people or models: what only such SQL could use is an error then. @defaultValue `false` */
   readonly untrustedSql?: boolean | undefined;
-  /** In milliseconds. @defaultValue 30000 */
+  /** How long all of it may take, in milliseconds. @defaultValue 30000 */
   readonly timeoutMs?: number | undefined;
 }
 
 /** Looks at the login, the tenants' roles and their schemas, in one read-only transaction. */
-export async function inspectSchemas(
+export function inspectSchemas(
   source: TransactionSource,
   prefix: string,
   { untrustedSql = false, timeoutMs = 30_000 }: InspectSchemasOptions,
 ): Promise<Verification> {
-  let transaction: OpenTransaction | undefined;
-  try {
-    const settings = ['SET LOCAL search_path = pg_catalog, pg_temp'];
-    transaction = await source.begin(
-      { isolation: 'repeatable read', readOnly: true, settings },
-      AbortSignal.timeout(timeoutMs),
-    );
-    return await inspected(transaction, `${prefix.replaceAll('_', '\\_')}%`, untrustedSql);
-  } catch (error) {
-    throw error instanceof PortcullisError ? error : unavailable(error);
-  } finally {
-    await transaction?.rollback().catch(() => undefined);
-  }
+  return catalogTransaction(source, timeoutMs, (sql) =>
+    inspected(sql, `${prefix.replaceAll('_', '\\_')}%`, untrustedSql),
+  );
 }
 
-async function inspected(transaction: OpenTransaction, like: string, untrustedSql: boolean): Promise<Verification> {
+async function inspected(sql: TenantSql, like: string, untrustedSql: boolean): Promise<Verification> {
   const findings: Finding[] = [];
   const all = async <Row>(text: string, values: readonly unknown[] = [like]): Promise<readonly Row[]> =>
-    (await transaction.query({ text, values })).rows as readonly Row[];
+    (await sql.query<Row>(text, values)).rows;
   const [server] = await all<{ version: string; login: string; bypasses: boolean; settable: boolean }>(
     `SELECT current_setting('server_version') AS version, current_user::text AS login, (rolsuper OR rolbypassrls) AS bypasses,
        EXISTS (SELECT FROM pg_proc WHERE oid = 'set_config(text, text, boolean)'::regprocedure

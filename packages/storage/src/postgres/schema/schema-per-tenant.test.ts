@@ -304,6 +304,17 @@ describe('on PostgreSQL', () => {
     await expect(app.verify()).rejects.toMatchObject({ code: 'storage_unproven' });
   });
 
+  it('ends a verification in time where a catalog is locked', async () => {
+    const { app, schemas, database } = await setup();
+    await schemas.provision(a);
+    await app.verify();
+    const locker = new pg.Client(server.url(database));
+    await locker.connect();
+    await locker.query('BEGIN; LOCK TABLE pg_catalog.pg_auth_members IN ACCESS EXCLUSIVE MODE');
+    await expect(app.verify({ timeoutMs: 1000 })).rejects.toMatchObject({ code: 'storage_unavailable' });
+    await locker.end();
+  });
+
   it('keeps 1,000 tenants apart, and upgrades them', async () => {
     const { schemas, again, app } = await setup();
     const ids = Array.from({ length: 1000 }, (_, index) => tenantId(`t${String(index)}`));
