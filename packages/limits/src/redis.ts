@@ -1,0 +1,2 @@
+export type { RedisClient, RedisScriptOptions } from './redis/redis-client.js';
+export { redisLimits, type RedisLimitsOptions } from './redis/redis-limits.js';
