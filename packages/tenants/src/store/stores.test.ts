@@ -27,12 +27,12 @@ describe.skipIf(skipWithoutRedis())('over Redis', () => {
 
   let count = 0;
   tenantStoreContract('Keyv on Redis', () =>
-    Promise.resolve(keyvStore(new Keyv({ store: new KeyvRedis(redis.url), namespace: `t${String(count++)}` }), { writers: 'one' })),
+    Promise.resolve(keyvStore(new Keyv({ store: new KeyvRedis(redis.url), namespace: `t${String(count++)}` }))),
   );
 
   it('a Redis that dies is a failure of the store, in time, and never a tenant that is not there', async () => {
     const victim = await startRedis();
-    const store = keyvStore(new Keyv({ store: new KeyvRedis(victim.url) }), { timeoutMs: 500, writers: 'one' });
+    const store = keyvStore(new Keyv({ store: new KeyvRedis(victim.url) }), { timeoutMs: 500 });
     await store.createTenant({ id: tenantId('acme'), name: 'Acme' });
     await victim.kill();
     for (let count = 0; count < 3; count++) {
