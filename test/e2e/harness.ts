@@ -202,6 +202,7 @@ export async function post(
   token: string,
   body: unknown,
   headers: Readonly<Record<string, string>> = {},
+  signal?: AbortSignal,
 ): Promise<Response> {
   return endpoint.fetch(
     new Request(url, {
@@ -213,6 +214,7 @@ export async function post(
         ...headers,
       },
       body: JSON.stringify(body),
+      ...(signal === undefined ? {} : { signal }),
     }),
   );
 }

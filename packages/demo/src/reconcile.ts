@@ -25,4 +25,5 @@ process.exitCode = await reconcileCommand({
   policies: () => readPolicies(join(import.meta.dirname, '..', '..', '..', 'policies')),
   lockFile: join(import.meta.dirname, '..', 'tools.lock.json'),
   mappings: 'required',
+  askedElsewhere: ['tenant', 'platform'],
 });

@@ -148,6 +148,7 @@ async function open(options: WorldOptions, opened: { close(): Promise<unknown> }
     policies,
     lock: await readLock(lockFile),
     mappings: 'required',
+    askedElsewhere: ['tenant', 'platform'],
   });
   // A server of yours would refuse to start (`assertReconciled`); in the demo you are invited to break the policies.
   if (findings.length > 0) options.onUnreconciled?.(formatFindings(findings));

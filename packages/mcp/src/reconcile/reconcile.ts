@@ -44,6 +44,8 @@ export interface ReconcileOptions {
   readonly mappings?: 'required' | 'optional' | undefined;
   /** What handlers ask beside the tools' own questions (`ctx.authorize`, `ctx.filter`). */
   readonly handlersAsk?: readonly { readonly kind: string; readonly action: string }[] | undefined;
+  /** Kinds that others than this server ask about, as `tenant` and `platform` of the admin API. @defaultValue none */
+  readonly askedElsewhere?: readonly string[] | undefined;
   /** @defaultValue `no_such_tool` and `removed` are warnings, all others errors */
   readonly levels?: Readonly<Partial<Record<FindingKind, FindingLevel>>> | undefined;
   /** The version of the policies that the gate asks for. @defaultValue 'default' */
@@ -86,7 +88,7 @@ export async function reconcile(server: GuardableServer, options: ReconcileOptio
   const found = [
     ...tools.flatMap((tool) => toolFindings(tool, policies, options)),
     ...lockFindings(tools, options.lock),
-    ...policyFindings(policies, tools, options.handlersAsk ?? []),
+    ...policyFindings(policies, tools, options.handlersAsk ?? [], options.askedElsewhere ?? []),
   ];
   return {
     findings: found.flatMap((finding) => {
@@ -180,6 +182,7 @@ function policyFindings(
   policies: readonly PolicyDocument[],
   tools: readonly InventoriedTool[],
   handlersAsk: readonly KnownQuestion[] | readonly { readonly kind: string; readonly action: string }[],
+  askedElsewhere: readonly string[],
 ): readonly Found[] {
   const asked: readonly { readonly kind: string | undefined; readonly action: string | undefined }[] = [
     ...tools.flatMap(({ questions }) => questions),
@@ -188,7 +191,7 @@ function policyFindings(
   const names = new Set(tools.map(({ name }) => name));
   const found = policies.flatMap((policy) =>
     policy.rules.flatMap((rule): readonly Found[] => {
-      if (protocolKinds.includes(rule.resource)) return [];
+      if (protocolKinds.includes(rule.resource) || askedElsewhere.includes(rule.resource)) return [];
       const stale: Found[] = [];
       if (rule.resource === 'tool') {
         for (const id of idsOf(rule))
