@@ -1,15 +1,35 @@
-import { type ErrorCode, type Identity, type LifecycleAction, type TenantContext } from '@portcullis/core';
+import type {
+  AttributeValue,
+  Author,
+  ErrorCode,
+  Impersonation,
+  LifecycleAction,
+  TenantContext,
+} from '@portcullis/core';
+
+/** The mark of what an operator does in a tenant that it does not belong to. The operator is the actor. */
+export interface AuditedImpersonation {
+  readonly grant: string;
+  readonly kind: Impersonation['kind'];
+  /** `Identity.key` of the second person; always there for `break_glass`. */
+  readonly approvedBy?: string | undefined;
+  /** The operator's own words. */
+  readonly reason: string;
+}
 
 /** Who acted: stable keys only, no names and no addresses. */
 export interface AuditActor {
   /** `Identity.key`. */
   readonly id: string;
   readonly provider: string;
-  readonly kind: 'user' | 'client';
+  /** `system`: no person and no client, but a job of the platform's own. */
+  readonly kind: 'user' | 'client' | 'system';
   /** The client (the agent) that held the token. */
   readonly client?: string | undefined;
   /** The delegation chain of the token's `act` claim, the present actor first. */
   readonly delegation: readonly string[];
+  /** Present where the actor is an operator who acts in somebody else's tenant. */
+  readonly impersonation?: AuditedImpersonation | undefined;
 }
 
 interface Common {
@@ -101,17 +121,60 @@ export interface LifecycleEntry extends Common {
   readonly expiresAt: string;
 }
 
-/** One record of the audit log. */
-export type AuditEntry = DecisionEntry | OutcomeEntry | RefusalEntry | OperatorAccessEntry | LifecycleEntry;
+/** A change of what the platform is configured with, recorded before it is made. */
+export interface ConfigurationEntry extends Common {
+  readonly type: 'configuration';
+  readonly effect: 'allow';
+  /** As `tenant.update`, `member.add`. */
+  readonly action: string;
+  /** What is changed: the id of the member, the role and so on. */
+  readonly target: string;
+  /** The members that differ, as they were; `null` for what is new. Secrets are taken out. */
+  readonly before: AttributeValue;
+  /** The members that differ, as they will be; `null` for what is removed. */
+  readonly after: AttributeValue;
+  /** Present, and true, where an operator makes the change by virtue of being one. */
+  readonly byOperator?: boolean | undefined;
+}
 
-/** The actor of an identity, or of a context's identity. */
-export function auditActor(of: Identity | TenantContext): AuditActor {
+/** What an operator does, or tries to do, by virtue of being one; recorded before it is done. */
+export interface OperatorEntry extends Common {
+  readonly type: 'operator';
+  readonly effect: 'allow' | 'deny';
+  /** As `tenants.list`, `grant.request`, `grant.use`. */
+  readonly action: string;
+  readonly grant?: string | undefined;
+  readonly grantKind?: Impersonation['kind'] | undefined;
+  readonly approvedBy?: string | undefined;
+  /** When the right ends: ISO 8601. */
+  readonly expiresAt?: string | undefined;
+}
+
+/** One record of the audit log. */
+export type AuditEntry =
+  | DecisionEntry
+  | OutcomeEntry
+  | RefusalEntry
+  | OperatorAccessEntry
+  | LifecycleEntry
+  | ConfigurationEntry
+  | OperatorEntry;
+
+/** The actor of an identity, of a context (with the mark of an operator in it), or of a job of the system's own. */
+export function auditActor(of: Author | TenantContext, impersonation?: Impersonation): AuditActor {
+  if ('system' in of) return { id: `system#${of.system}`, provider: 'system', kind: 'system', delegation: [] };
   const identity = 'identity' in of ? of.identity : of;
+  const mark = 'identity' in of ? of.impersonation : impersonation;
   return {
     id: identity.key,
     provider: identity.provider,
     kind: identity.kind,
     ...(identity.clientId === undefined ? {} : { client: identity.clientId }),
     delegation: identity.actors.map((actor) => actor.subject),
+    ...(mark === undefined ? {} : { impersonation: audited(mark) }),
   };
+}
+
+function audited({ grant, kind, approvedBy, reason }: Impersonation): AuditedImpersonation {
+  return { grant, kind, ...(approvedBy === undefined ? {} : { approvedBy }), reason };
 }

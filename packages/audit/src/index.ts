@@ -1,18 +1,47 @@
 export { recordedArguments, type RecordArguments } from './arguments.js';
 export { auditLog, type AuditLogOptions } from './audit-log.js';
 export { canonicalJson, digest } from './canonical.js';
+export { recordsConfiguration } from './configuration.js';
 export {
   auditActor,
   type AuditActor,
   type AuditedDecision,
+  type AuditedImpersonation,
   type AuditEntry,
+  type ConfigurationEntry,
   type DecisionEntry,
   type LifecycleEntry,
   type OutcomeEntry,
   type OperatorAccessEntry,
+  type OperatorEntry,
   type RefusalEntry,
 } from './entry.js';
 export { recordsLifecycle } from './lifecycle.js';
 export { redact, redacted } from './redact.js';
 export { allOf, memoryAudit, type AuditSink } from './sink.js';
 export { recordsOperatorAccess } from './operator-access.js';
+export { recordsOperators } from './operators.js';
+export { auditTrail, type AuditTrail, type AuditTrailOptions } from './trail/audit-trail.js';
+export type { PublishedCheckpoint } from './trail/checkpoint-rounds.js';
+export { fileTrails, readTrailFile, type TrailFile } from './trail/file-trails.js';
+export type { FileJournalOptions, Repair } from './trail/file-journal.js';
+export { memoryTrails, type MemoryTrails } from './trail/memory-trails.js';
+export {
+  checkpointSigner,
+  generateCheckpointKey,
+  type CheckpointKey,
+  type CheckpointPrivateKey,
+  type CheckpointSigner,
+} from './trail/signer.js';
+export type {
+  StoreQuery,
+  TrailFilter,
+  TrailPosition,
+  TrailRange,
+  TrailRemoval,
+  TrailState,
+  TrailStore,
+} from './trail/store.js';
+export { operatorsTrail, systemTrail, trailOfTenant, trailsOf } from './trail/trails-of.js';
+export type { Finding, FindingKind, TrailReport, TrailSummary } from './verify/finding.js';
+export { verifyTrail, type VerifyOptions } from './verify/verify-trail.js';

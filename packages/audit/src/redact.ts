@@ -1,8 +1,12 @@
+import { z } from 'zod';
+import type { AttributeValue } from '@portcullis/core';
+
 /** What a secret is replaced with. */
 export const redacted = '[redacted]';
 
+// As people write them: `client_secret`, `clientSecret`, `x-api-key`, `idToken`. Not `tokens`, which is a number of them.
 const secretName =
-  /^(authorization|proxy-authorization|cookie|set-cookie|password|passwd|secret|client_secret|api[-_]?key|access_token|refresh_token|id_token|token|private_key|requestState)$/i;
+  /(?:secret|password|passwd|passphrase|token|api[-_]?key|(?:private|access|signing|encryption)[-_]?key|credentials?|cookie|authorization)$|^requestState$/i;
 const jwt = /\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){1,3}/g;
 const bearer = /\b(bearer|basic)\s+[A-Za-z0-9\-._~+/]{6,}=*/gi;
 const pem = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g;
@@ -30,6 +34,22 @@ export function redact(value: unknown, maxText = 2000): unknown {
     return typeof item === 'bigint' ? String(item) : item;
   }
 }
+
+/** The same for a JSON value, which it leaves one. */
+export function redactJson(value: AttributeValue): AttributeValue {
+  return attributeValue.parse(redact(value));
+}
+
+const attributeValue: z.ZodType<AttributeValue> = z.lazy(() =>
+  z.union([
+    z.string(),
+    z.number(),
+    z.boolean(),
+    z.null(),
+    z.array(attributeValue),
+    z.record(z.string(), attributeValue),
+  ]),
+);
 
 /** What every secret that is looked for has in it. */
 const suspicious = /eyJ|bearer|basic|PRIVATE KEY/i;

@@ -1,0 +1,43 @@
+import { PortcullisError } from '@portcullis/core';
+import type { TrailHead } from './record.js';
+
+/** What this process itself has seen of the trails. */
+export interface KnownHeads {
+  /**
+   * @throws PortcullisError `audit_unavailable` when a trail is shorter than it was, or its last record is another one
+   */
+  check(trail: string, head: TrailHead, known?: TrailHead): void;
+  /** @returns `undefined` where nothing is known, or it was forgotten */
+  of(trail: string): TrailHead | undefined;
+  learn(trail: string, head: TrailHead): void;
+}
+
+/**
+ * Remembers where trails stood, so that one that is cut or rewritten under a running process is noticed at once, and
+ * not continued or signed as if nothing had happened.
+ *
+ * @param most - of how many trails; the one that was not used for the longest time is forgotten first
+ */
+export function knownHeads(most = 20_000): KnownHeads {
+  const heads = new Map<string, TrailHead>();
+  return {
+    of: (trail) => heads.get(trail),
+    check(trail, head, known = heads.get(trail)) {
+      if (known === undefined || head.seq > known.seq || (head.seq === known.seq && head.hash === known.hash)) return;
+      throw new PortcullisError('audit_unavailable', undefined, {
+        detail: `the trail \`${trail}\` is not as this process left it: record ${String(known.seq)} is ${
+          head.seq < known.seq ? 'gone' : 'another one'
+        }; nothing is added to it until somebody has looked and this process is restarted`,
+      });
+    },
+    learn(trail, { seq, hash }) {
+      // Two calls may end in another order than they wrote.
+      const known = heads.get(trail);
+      if (known !== undefined && known.seq > seq) return;
+      heads.delete(trail);
+      heads.set(trail, { seq, hash });
+      const [oldest] = heads.keys();
+      if (heads.size > most && oldest !== undefined) heads.delete(oldest);
+    },
+  };
+}
