@@ -110,9 +110,11 @@ export function resolver(options: ResolverOptions): TenantResolver {
     );
     const candidates = found.filter((candidate) => candidate !== undefined);
     const known = new Set(candidates.map(({ tenant }) => tenant.id));
-    for (const tenant of await registry.tenantsByProvider(identity.provider, undefined)) {
-      const binding = bindingFor(tenant, identity);
-      if (known.has(tenant.id) || binding?.membership !== 'token') continue;
+    for (const { tenant, binding } of openTo(
+      identity.provider,
+      await registry.tenantsByProvider(identity.provider, undefined),
+    )) {
+      if (known.has(tenant.id)) continue;
       const membership = await membershipIn(tenant, binding, identity);
       if (membership !== undefined) candidates.push({ tenant, membership });
     }
@@ -157,6 +159,26 @@ export function resolver(options: ResolverOptions): TenantResolver {
     },
   };
 }
+
+/** Of the tenants bound to a provider without a name, those that take in whoever the provider vouches for. */
+function openTo(
+  provider: string,
+  tenants: readonly Tenant[],
+): readonly { readonly tenant: Tenant; readonly binding: IdentityProviderBinding }[] {
+  const known = open.get(tenants);
+  if (known !== undefined) return known;
+  const found = tenants.flatMap((tenant) => {
+    const binding = tenant.settings.identityProviders.find(
+      (candidate) => candidate.provider === provider && candidate.tenantHint === undefined,
+    );
+    return binding?.membership === 'token' ? [{ tenant, binding }] : [];
+  });
+  open.set(tenants, found);
+  return found;
+}
+
+/** By the registry's answer, which is kept for a while: thousands of tenants may share a provider, and few are open. */
+const open = new WeakMap<readonly Tenant[], ReturnType<typeof openTo>>();
 
 /** The binding by which an identity may speak for a tenant: same provider, same tenant hint, absence included. */
 function bindingFor(tenant: Tenant, identity: Identity): IdentityProviderBinding | undefined {
