@@ -12,7 +12,7 @@ import { memoryLimits } from './memory-limits.js';
 /** A store whose time a test sets. */
 interface Timed {
   readonly store: LimitStore;
-  setNow(at: number): Promise<void>;
+  readonly setNow: (at: number) => Promise<void>;
 }
 
 const acme = tenantId('acme');
@@ -37,14 +37,14 @@ contract('in memory', timedMemory, 200);
 
 describe.skipIf(skipWithoutRedis())('with a server', () => {
   let redis: RedisServer;
-  const client = { current: undefined as ReturnType<typeof createClient> | undefined };
+  let client: Client;
   beforeAll(async () => {
     redis = await startRedis();
-    client.current = createClient({ url: redis.url });
-    await client.current.connect();
+    client = newClient(redis.url);
+    await client.connect();
   });
   afterAll(async () => {
-    client.current?.destroy();
+    client.destroy();
     await redis.stop();
   });
 
@@ -54,9 +54,9 @@ describe.skipIf(skipWithoutRedis())('with a server', () => {
       const prefix = `t${String(count++)}`;
       const scripts = limitScripts(`tonumber(redis.call('GET', '${prefix}:now'))`);
       return Promise.resolve({
-        store: new RedisLimits(client.current!, { prefix, timeoutMs: 10_000, refusalCacheMs: 0 }, scripts),
+        store: new RedisLimits(client, { prefix, timeoutMs: 10_000, refusalCacheMs: 0 }, scripts),
         setNow: async (at) => {
-          await client.current!.set(`${prefix}:now`, at);
+          await client.set(`${prefix}:now`, at);
         },
       });
     },
@@ -64,6 +64,11 @@ describe.skipIf(skipWithoutRedis())('with a server', () => {
   );
 });
 let count = 0;
+
+function newClient(url: string) {
+  return createClient({ url });
+}
+type Client = ReturnType<typeof newClient>;
 
 /** The plainest counting there is: every request that passed, and when. */
 class Model {
