@@ -20,14 +20,15 @@ export function isStorable(text: string): boolean {
   return !text.includes('\u0000') && !/\p{Surrogate}/u.test(text);
 }
 
-/** Text that every store can keep. */
-export const storable = z.string().refine(isStorable, 'has a character that cannot be stored');
-
 const text = (max: number): z.ZodString =>
-  storable
+  z
+    .string()
     .min(1)
     .max(max)
     .refine((value) => value === value.trim(), 'has white space around it');
+/** Text that records are found by: short enough for an index of PostgreSQL, which takes 2704 bytes in all. */
+const keyText = (maxBytes: number): z.ZodString =>
+  text(maxBytes).refine((value) => Buffer.byteLength(value) <= maxBytes, `has more than ${String(maxBytes)} bytes`);
 const id = z.custom<TenantId>(isTenantId, 'is not a well-formed tenant id');
 const instant = z.number().int().min(0).max(8.64e15);
 const count = z.number().int().min(0);
@@ -50,20 +51,20 @@ export function normalDomain(value: string): string | undefined {
 
 const status = z.discriminatedUnion('state', [
   z.strictObject({ state: z.literal('active') }),
-  z.strictObject({ state: z.literal('suspended'), reason: storable.max(500).optional() }),
+  z.strictObject({ state: z.literal('suspended'), reason: z.string().max(500).optional() }),
   z.strictObject({ state: z.literal('trial'), expiresAt: instant }),
 ]);
 
 const binding = z.strictObject({
-  provider: text(500),
-  tenantHint: text(500).optional(),
+  provider: keyText(1000),
+  tenantHint: keyText(1000).optional(),
   membership: z.enum(['required', 'token']).optional(),
-  roles: z.record(storable.min(1), storable.min(1)).optional(),
+  roles: z.record(z.string().min(1), z.string().min(1)).optional(),
 });
 
 const settings = z.strictObject({
-  allowedTools: z.array(storable.min(1)).optional(),
-  features: z.record(storable, z.boolean()),
+  allowedTools: z.array(z.string().min(1)).optional(),
+  features: z.record(z.string(), z.boolean()),
   limits: z.strictObject({
     requestsPerMinute: count.optional(),
     requestsPerDay: count.optional(),
@@ -99,7 +100,7 @@ const roleId = z.string().regex(/^[\w-]{1,100}$/, 'a role is 1 to 100 letters, d
 /** A membership record, as it is stored. */
 export const membershipSchema: z.ZodType<Membership> = z.strictObject({
   tenantId: id,
-  userId: text(1000),
+  userId: keyText(1000),
   roles: z.array(roleId).max(100),
   joinedAt: instant,
   version: z.number().int().min(1).default(1),
@@ -116,7 +117,7 @@ export const roleSchema: z.ZodType<TenantRole> = z.strictObject({
       z.strictObject({
         resource: text(200),
         action: text(200),
-        conditions: z.record(storable.min(1), z.json()).optional(),
+        conditions: z.record(z.string().min(1), z.json()).optional(),
       }),
     )
     .max(1000),
@@ -126,7 +127,7 @@ export const roleSchema: z.ZodType<TenantRole> = z.strictObject({
 /** An invitation, as it is stored. */
 export const invitationSchema: z.ZodType<Invitation> = z.strictObject({
   tenantId: id,
-  id: text(200),
+  id: keyText(200),
   email: text(320),
   roles: z.array(roleId).max(100),
   invitedBy: text(1000),

@@ -1,10 +1,13 @@
 import KeyvRedis from '@keyv/redis';
 import { Keyv } from 'keyv';
+import { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tenantId } from '@portcullis/core';
+import { startPostgres, type PostgresServer } from '@portcullis/testing/postgres';
 import { skipWithoutRedis, startRedis, type RedisServer } from '@portcullis/testing/redis';
 import { tenantStoreContract } from '@portcullis/testing/tenant-store-contract';
 import { keyvStore } from '../keyv.js';
+import { postgresStore } from '../postgres.js';
 import { memoryStore } from './memory.js';
 
 tenantStoreContract('memory', () => Promise.resolve(memoryStore()));
@@ -42,5 +45,27 @@ describe.skipIf(skipWithoutRedis())('over Redis', () => {
     await expect(store.putMember(tenantId('acme'), 'u', ['owner'])).rejects.toMatchObject({
       code: 'store_unavailable',
     });
+  });
+});
+
+describe('over PostgreSQL', () => {
+  let server: PostgresServer;
+  let pool: Pool;
+  beforeAll(async () => {
+    server = await startPostgres();
+    pool = new Pool({ connectionString: server.url(), max: 20 });
+    // A server that stops says so on connections that nobody uses.
+    pool.on('error', () => undefined);
+  });
+  afterAll(async () => {
+    await pool.end();
+    await server.stop();
+  });
+
+  let count = 0;
+  tenantStoreContract('PostgreSQL', async () => {
+    const store = postgresStore(pool, { schema: `t${String(count++)}`, timeoutMs: 10_000 });
+    await store.migrate();
+    return store;
   });
 });

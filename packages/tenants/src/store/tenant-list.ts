@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Tenant } from '@portcullis/core';
 import { pageLimit, positionAt, type Position } from './page.js';
-import { parseInput, storable } from './record.js';
+import { parseInput } from './record.js';
 import type { ListOptions } from './store.js';
 
 /** What tenants can be ordered by. */
@@ -26,8 +26,8 @@ export interface TenantList {
 
 const optionsSchema = z.object({
   state: z.enum(['active', 'suspended', 'trial']).optional(),
-  plan: storable.max(100).optional(),
-  search: storable.min(1).max(200).optional(),
+  plan: z.string().max(100).optional(),
+  search: z.string().min(1).max(200).optional(),
   orderBy: z.enum(tenantOrders).default('id'),
   direction: z.enum(['asc', 'desc']).default('asc'),
 });
