@@ -1,7 +1,9 @@
 import { Duplex } from 'node:stream';
+import { sqlState } from './sql-state.js';
 import {
   BeginError,
   beginText,
+  type Beginning,
   type OpenTransaction,
   type SqlResult,
   type TransactionSource,
@@ -25,27 +27,73 @@ export interface PgPool {
  *
  * `BEGIN` and all settings go out as one message. In a pool with `pipeline: true` the first statement follows without
  * waiting for the answer: should a setting fail, the transaction is aborted, and the statement fails with it.
+ *
+ * Whether the server can notice that its client is gone is learned from the first transaction, which then waits.
  */
 export function pgSource(pool: PgPool): TransactionSource {
+  let watches: boolean | undefined;
+
+  async function opened(client: PgClient, beginning: Beginning, waits: boolean): Promise<BeginError | undefined> {
+    const watched = watches ?? true;
+    const failure = await sent(client, beginning, watched);
+    if (failure === undefined) {
+      if (watched) watches = true;
+      return undefined;
+    }
+    if (!watched || !cannotWatch(failure.cause)) return failure;
+    watches = false;
+    return waits ? sent(client, beginning, false, 'ROLLBACK') : failure;
+  }
+
   return {
-    driver: 'pg',
     async begin(beginning, signal) {
       const client = await acquired(pool, signal);
-      const opening = client.query([beginText(beginning), ...beginning.settings].join('; '));
-      const failed = opening.then(
-        () => undefined,
-        (cause: unknown) => new BeginError(messageOf(cause), { cause }),
-      );
+      const waits = !isPipelined(client) || watches === undefined;
+      const failed = opened(client, beginning, waits);
       const transaction = onClient(client, failed);
-      if (isPipelined(client)) return transaction;
-      const failure = await failed;
-      if (failure !== undefined) {
-        transaction.destroy(failure);
-        throw failure;
+      if (!waits) return transaction;
+      try {
+        const failure = await unlessAborted(failed, signal);
+        if (failure !== undefined) throw failure;
+        return transaction;
+      } catch (error) {
+        transaction.destroy(asError(error));
+        throw error;
       }
-      return transaction;
     },
   };
+}
+
+/** Begins with one message. @returns why that failed */
+function sent(
+  client: PgClient,
+  beginning: Beginning,
+  watched: boolean,
+  ...before: readonly string[]
+): Promise<BeginError | undefined> {
+  const ms = String(Math.ceil(beginning.limitMs));
+  const limits = [
+    `SET LOCAL statement_timeout = ${ms}`,
+    `SET LOCAL idle_in_transaction_session_timeout = ${ms}`,
+    ...(watched ? [`SET LOCAL ${watching} = 1000`] : []),
+  ];
+  return client.query([...before, beginText(beginning), ...beginning.settings, ...limits].join('; ')).then(
+    () => undefined,
+    (cause: unknown) => new BeginError(messageOf(cause), { cause }),
+  );
+}
+
+const watching = 'client_connection_check_interval';
+
+/**
+ * A server whose platform cannot tell it that a client is gone lets the setting be 0 alone: Windows, and all but Linux
+ * before PostgreSQL 15.
+ *
+ * @see https://www.postgresql.org/docs/current/runtime-config-connection.html#GUC-CLIENT-CONNECTION-CHECK-INTERVAL
+ */
+function cannotWatch(cause: unknown): boolean {
+  // The message is translated; the name in it is not.
+  return sqlState(cause) === '22023' && messageOf(cause).includes(watching);
 }
 
 /** @param failed - why the transaction could not be begun: then the first statement fails, and this says why */
@@ -103,6 +151,22 @@ function onClient(client: PgClient, failed: Promise<BeginError | undefined>): Op
       destroySocket(client);
     },
   };
+}
+
+async function unlessAborted<T>(outcome: Promise<T>, signal: AbortSignal): Promise<T> {
+  let onAbort: (() => void) | undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => {
+      reject(asError(signal.reason));
+    };
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([outcome, aborted]);
+  } finally {
+    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
+  }
 }
 
 async function acquired(pool: PgPool, signal: AbortSignal): Promise<PgClient> {

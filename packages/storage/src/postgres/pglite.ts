@@ -44,7 +44,7 @@ export interface Pglite {
  */
 export function pgliteSource(database: Pglite): TransactionSource {
   return {
-    driver: 'pglite',
+    // The limit is left to the caller's clock: the server runs in this thread, and has none.
     begin: (beginning, signal) =>
       new Promise<OpenTransaction>((resolve, reject) => {
         signal.throwIfAborted();

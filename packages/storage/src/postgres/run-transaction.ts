@@ -37,7 +37,8 @@ export interface TransactionScope {
  *
  * The settings, the work, and the end of the transaction: all of it in time, or none of it kept. When the time is over
  * or the caller goes away, the connection is closed under the work: its later statements are refused, and the server
- * ends the statement that runs (at `client_connection_check_interval`, and by `statement_timeout` at the latest).
+ * ends the statement that runs (at `client_connection_check_interval` where its platform has that, and by
+ * `statement_timeout` at the latest).
  *
  * @throws PortcullisError `storage_unavailable`, `storage_conflict`, `storage_refused`; what the work throws
  */
@@ -113,7 +114,7 @@ async function once<T>(
 ): Promise<T> {
   let open: OpenTransaction;
   try {
-    open = await source.begin({ isolation, readOnly, settings: [...settings, ...timeouts(source, leftMs)] }, signal);
+    open = await source.begin({ isolation, readOnly, settings, limitMs: leftMs }, signal);
   } catch (error) {
     throw asFailure(error);
   }
@@ -137,17 +138,6 @@ async function once<T>(
   } finally {
     stop();
   }
-}
-
-/** The server's own limits, should this process not be there to keep them. PGlite has no such clock. */
-function timeouts({ driver }: TransactionSource, leftMs: number): readonly string[] {
-  if (driver === 'pglite') return [];
-  const ms = String(Math.ceil(leftMs));
-  return [
-    `SET LOCAL statement_timeout = ${ms}`,
-    `SET LOCAL idle_in_transaction_session_timeout = ${ms}`,
-    'SET LOCAL client_connection_check_interval = 1000',
-  ];
 }
 
 function whenAborted(

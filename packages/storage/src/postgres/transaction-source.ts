@@ -21,12 +21,14 @@ export interface SqlResult<Row = Record<string, unknown>> {
   readonly fields: readonly { readonly name: string; readonly dataTypeID: number }[];
 }
 
-/** How a transaction begins: in one message to the server. */
+/** How a transaction begins. */
 export interface Beginning {
   readonly isolation: IsolationLevel | undefined;
   readonly readOnly: boolean;
   /** `SET LOCAL` statements, in order. */
   readonly settings: readonly string[];
+  /** How long it may take, in milliseconds: for the server to keep, should this process not be there to. */
+  readonly limitMs: number;
 }
 
 export type IsolationLevel = 'read committed' | 'repeatable read' | 'serializable';
@@ -46,8 +48,7 @@ export interface OpenTransaction {
 
 /** Where transactions come from: a `pg` pool, or PGlite. Everything that differs between drivers is behind this. */
 export interface TransactionSource {
-  readonly driver: 'pg' | 'pglite';
-  /** @param signal - ends the wait for a connection */
+  /** @param signal - ends the wait for a connection, and for the server's answer */
   begin(beginning: Beginning, signal: AbortSignal): Promise<OpenTransaction>;
 }
 
