@@ -1,4 +1,5 @@
 import type { AttributeValue } from './attributes.js';
+import type { ErrorCode } from './errors.js';
 import type { Identity } from './identity.js';
 import type { TenantId } from './tenant-id.js';
 import type { Impersonation } from './tenant.js';
@@ -43,6 +44,10 @@ export interface OperatorEvent {
   readonly approvedBy?: string | undefined;
   /** In milliseconds since the Unix epoch. */
   readonly expiresAt?: number | undefined;
+  /** For a denial: the code of the refusal. */
+  readonly code?: ErrorCode | undefined;
+  /** For a denial: why, for those who read the trail. */
+  readonly detail?: string | undefined;
   readonly requestId: string;
 }
 

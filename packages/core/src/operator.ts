@@ -16,6 +16,8 @@ export interface OperatorContext {
   readonly tenants: readonly TenantId[] | 'all';
   /** When it ends, in milliseconds since the Unix epoch: compared on every use. */
   readonly expiresAt: number;
+  /** What it was decided for, as `provision` or `storage:open`; absent where whoever vouched for it did not say. */
+  readonly action?: string | undefined;
   readonly requestId: string;
 }
 

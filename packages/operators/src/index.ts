@@ -1,1 +1,11 @@
-export {};
+export type { Grant, GrantKind, GrantRecord, GrantState } from './grant/grant.js';
+export { memoryGrants } from './grant/memory.js';
+export type { GrantOwner, GrantPageOptions, GrantStore, StoredGrant, StoredGrantPage } from './grant/store.js';
+export { operatorPrincipal, type OperatorProvider, type OperatorProviders } from './principal/operator-principal.js';
+export { operatorResolver, type OperatorResolverOptions } from './resolver/operator-resolver.js';
+export type { OperatorAction, OperatorContextRequest } from './service/authorize.js';
+export type { GrantPage } from './service/list-grants.js';
+export { operators, type Operators } from './service/operators.js';
+export type { OperatorsOptions } from './service/options.js';
+export type { GrantRequest } from './service/request-grant.js';
+export type { GrantUse, LiveGrant } from './service/use-grant.js';
