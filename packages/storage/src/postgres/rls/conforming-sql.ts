@@ -1,4 +1,5 @@
 import { quoteIdentifier, quoteLiteral } from '../quote.js';
+import { holders } from './holders.js';
 
 /** A table that is to hold tenants' rows. */
 export interface TenantTable {
@@ -11,7 +12,10 @@ export interface TenantTable {
   readonly tenantType?: string | undefined;
   /** @defaultValue `app.tenant_id` */
   readonly setting?: string | undefined;
-  /** The role that tenants' work runs as: it gets SELECT, INSERT, UPDATE and DELETE. @defaultValue no grant */
+  /**
+   * The role that tenants' work runs as: it gets SELECT, INSERT, UPDATE and DELETE, and everybody's privileges are
+   * taken away. @defaultValue no grant
+   */
   readonly role?: string | undefined;
   /** Add the tenant column first, for a table that has none; rows that exist belong to this tenant. */
   readonly assignExistingRowsTo?: string | undefined;
@@ -52,7 +56,7 @@ export function conformingSql(options: TenantTable): string {
     ...(role === undefined
       ? []
       : [
-          `REVOKE ALL ON TABLE ${name} FROM ${quoteIdentifier(role)};`,
+          `REVOKE ALL ON TABLE ${name} FROM ${holders(role)};`,
           `GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE ${name} TO ${quoteIdentifier(role)};`,
         ]),
   ].join('\n');
@@ -113,7 +117,7 @@ export function hardeningSql(database: string): string {
 }
 
 /** What makes, changes and reads large objects in SQL: they belong to the role, and so to all tenants at once. */
-const largeObjectFunctions = [
+export const largeObjectFunctions: readonly string[] = [
   'lo_creat(integer)',
   'lo_create(oid)',
   'lo_from_bytea(oid, bytea)',
@@ -122,4 +126,4 @@ const largeObjectFunctions = [
   'lo_put(oid, bigint, bytea)',
   'lo_open(oid, integer)',
   'lo_unlink(oid)',
-] as const;
+];

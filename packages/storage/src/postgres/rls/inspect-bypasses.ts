@@ -1,3 +1,4 @@
+import { holders } from './holders.js';
 import { notSystem, rows, type Inspection } from './catalog.js';
 import type { ReachedTable } from './inspect-tables.js';
 
@@ -52,7 +53,7 @@ export async function inspectBypasses(inspection: Inspection, tables: readonly R
         code: 'materialized_view',
         subject: name,
         message: 'a materialized view holds rows of all tenants and has no policies',
-        fix: `REVOKE ALL ON TABLE ${name} FROM ${inspection.role};`,
+        fix: `REVOKE ALL ON TABLE ${name} FROM ${holders(inspection.role)};`,
       });
     else if (invoker) continue;
     else if (bypasses)
@@ -92,7 +93,7 @@ async function inspectFunctions(inspection: Inspection): Promise<void> {
       code: 'function_bypasses',
       subject: name,
       message: 'SECURITY DEFINER, as an owner whom no policy binds, and the role may call it',
-      fix: `REVOKE EXECUTE ON FUNCTION ${name} FROM PUBLIC;`,
+      fix: `REVOKE EXECUTE ON ROUTINE ${name} FROM ${holders(inspection.role)};`,
     });
 }
 
@@ -127,6 +128,6 @@ export async function inspectSchemas(inspection: Inspection): Promise<void> {
       code: 'schema_create',
       subject: name,
       message: 'the role may create tables and functions there that others then use',
-      fix: `REVOKE CREATE ON SCHEMA ${name} FROM PUBLIC;`,
+      fix: `REVOKE CREATE ON SCHEMA ${name} FROM ${holders(inspection.role)};`,
     });
 }

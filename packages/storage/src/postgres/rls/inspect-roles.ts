@@ -1,5 +1,7 @@
 import { quoteIdentifier } from '../quote.js';
 import { rows, type Inspection } from './catalog.js';
+import { largeObjectFunctions } from './conforming-sql.js';
+import { holders } from './holders.js';
 
 interface Role {
   readonly name: string;
@@ -101,10 +103,11 @@ async function inspectPrivileges(inspection: Inspection, settable: boolean): Pro
     `SELECT pg_catalog.current_database() AS database,
        pg_catalog.has_database_privilege($1::name, pg_catalog.current_database(), 'TEMPORARY') AS temporary,
        pg_catalog.has_table_privilege($1::name, 'pg_catalog.pg_stat_activity', 'SELECT') AS activity,
-       pg_catalog.has_function_privilege($1::name, 'pg_catalog.lo_from_bytea(oid, bytea)', 'EXECUTE') AS objects,
+       EXISTS (SELECT FROM unnest($2::text[]) AS f(name)
+               WHERE pg_catalog.has_function_privilege($1::name, 'pg_catalog.' || f.name, 'EXECUTE')) AS objects,
        EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE p.proname LIKE 'dblink%'
                AND pg_catalog.has_function_privilege($1::name, p.oid, 'EXECUTE')) AS dblink`,
-    [role],
+    [role, largeObjectFunctions],
   );
   const subject = quoteIdentifier(role);
   if (settable)
@@ -113,7 +116,7 @@ async function inspectPrivileges(inspection: Inspection, settable: boolean): Pro
       code: 'settings_writable',
       subject,
       message: 'SQL can name another tenant by set_config: SQL from people or models must not be run',
-      fix: 'REVOKE EXECUTE ON FUNCTION pg_catalog.set_config(text, text, boolean) FROM PUBLIC;',
+      fix: `REVOKE EXECUTE ON FUNCTION pg_catalog.set_config(text, text, boolean) FROM ${holders(role)};`,
     });
   if (may?.temporary !== false)
     found({
@@ -121,7 +124,7 @@ async function inspectPrivileges(inspection: Inspection, settable: boolean): Pro
       code: 'temporary_tables',
       subject,
       message: 'a temporary table outlives the transaction, and the next user of the connection can read it',
-      fix: `REVOKE TEMPORARY ON DATABASE ${quoteIdentifier(may?.database ?? 'postgres')} FROM PUBLIC;`,
+      fix: `REVOKE TEMPORARY ON DATABASE ${quoteIdentifier(may?.database ?? 'postgres')} FROM ${holders(role)};`,
     });
   if (!untrustedSql) return;
   if (may?.activity !== false)
@@ -130,7 +133,7 @@ async function inspectPrivileges(inspection: Inspection, settable: boolean): Pro
       code: 'activity_visible',
       subject,
       message: 'pg_stat_activity shows the text of what other tenants’ connections run',
-      fix: 'REVOKE SELECT ON pg_catalog.pg_stat_activity FROM PUBLIC;',
+      fix: `REVOKE SELECT ON pg_catalog.pg_stat_activity FROM ${holders(role)};`,
     });
   if (may?.objects !== false)
     found({
@@ -138,7 +141,9 @@ async function inspectPrivileges(inspection: Inspection, settable: boolean): Pro
       code: 'large_objects',
       subject,
       message: 'large objects belong to the role and so to all tenants',
-      fix: 'REVOKE EXECUTE ON FUNCTION pg_catalog.lo_from_bytea(oid, bytea) FROM PUBLIC;',
+      fix: largeObjectFunctions
+        .map((name) => `REVOKE EXECUTE ON FUNCTION pg_catalog.${name} FROM ${holders(role)};`)
+        .join('\n'),
     });
   if (may?.dblink !== false)
     found({ level, code: 'dblink', subject, message: 'dblink opens connections that are not this transaction’s' });

@@ -1,6 +1,7 @@
 import { quoteIdentifier } from '../quote.js';
 import { notSystem, rows, type Inspection } from './catalog.js';
 import { conformingSql } from './conforming-sql.js';
+import { holders } from './holders.js';
 
 /** A table that the role can reach. */
 export interface ReachedTable {
@@ -79,7 +80,7 @@ function inspectShared({ sharedTables, tenantColumn, role, found }: Inspection, 
       code: 'table_without_tenant',
       subject: name,
       message: `the role can reach it and it has no column \`${tenantColumn}\`: revoke, add the column, or name it in \`sharedTables\``,
-      fix: `REVOKE ALL ON TABLE ${name} FROM ${quoteIdentifier(role)};`,
+      fix: `REVOKE ALL ON TABLE ${name} FROM ${holders(role)};`,
     });
   else if (table.inserts || table.updates || table.deletes || table.truncates)
     found({
@@ -87,7 +88,7 @@ function inspectShared({ sharedTables, tenantColumn, role, found }: Inspection, 
       code: 'shared_table_writable',
       subject: name,
       message: 'what one tenant writes there every tenant reads',
-      fix: `REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON TABLE ${name} FROM ${quoteIdentifier(role)};`,
+      fix: `REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON TABLE ${name} FROM ${holders(role)};`,
     });
 }
 
@@ -131,14 +132,14 @@ function inspectTable(inspection: Inspection, table: ReachedTable): void {
       'error',
       'truncate_granted',
       'TRUNCATE knows no policies',
-      `REVOKE TRUNCATE ON TABLE ${subject} FROM ${quoteIdentifier(role)};`,
+      `REVOKE TRUNCATE ON TABLE ${subject} FROM ${holders(role)};`,
     );
   if (table.defines)
     say(
       'warning',
       'table_privileges',
       'the role may define triggers on it or refer to it',
-      `REVOKE TRIGGER, REFERENCES ON TABLE ${subject} FROM ${quoteIdentifier(role)};`,
+      `REVOKE TRIGGER, REFERENCES ON TABLE ${subject} FROM ${holders(role)};`,
     );
   if (table.tenantNotNull !== true)
     say(

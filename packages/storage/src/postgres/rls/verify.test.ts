@@ -11,7 +11,10 @@ let count = 0;
 
 beforeAll(async () => {
   server = await startPostgres();
-  await asRoot('postgres', 'CREATE ROLE app LOGIN; CREATE ROLE owner LOGIN; CREATE ROLE bypassing LOGIN BYPASSRLS');
+  await asRoot(
+    'postgres',
+    'CREATE ROLE app LOGIN; CREATE ROLE "app-2" LOGIN; CREATE ROLE owner LOGIN; CREATE ROLE bypassing LOGIN BYPASSRLS',
+  );
   await asRoot('postgres', 'CREATE DATABASE template_good OWNER owner');
   await asRoot(
     'template_good',
@@ -259,18 +262,62 @@ describe('names what falls short', () => {
   });
 });
 
-it('mends what it names: after the fixes, the verification passes', async () => {
+it.each([
+  ['everybody', 'app', 'PUBLIC'],
+  ['the role itself', 'app-2', '"app-2"'],
+])('mends what it names: after the fixes, the verification passes (privileges of %s)', async (_whose, role, holder) => {
   const database = await good();
   await asOwner(
     database,
-    `CREATE TABLE public.raw (tenant_id text, id text, PRIMARY KEY (id, tenant_id)); GRANT ALL ON public.raw, public.notes TO app;
-     ${drop} CREATE POLICY p ON notes USING (true); DROP INDEX notes_tenant; CREATE TABLE public.loose (id text); GRANT SELECT ON public.loose TO app`,
+    `CREATE TABLE public.raw (tenant_id text, id text, PRIMARY KEY (id, tenant_id)); GRANT ALL ON public.raw, public.notes, public.countries TO ${holder};
+     ${drop} CREATE POLICY p ON notes USING (true); DROP INDEX notes_tenant; CREATE TABLE public.loose (id text); GRANT SELECT ON public.loose TO ${holder};
+     CREATE MATERIALIZED VIEW public.counted AS SELECT * FROM notes; GRANT SELECT ON public.counted TO ${holder}`,
   );
-  const before = await inspected(database);
+  await asRoot(
+    database,
+    `CREATE FUNCTION public.all_of(int) RETURNS SETOF notes LANGUAGE sql SECURITY DEFINER AS $$ SELECT * FROM notes $$;
+     CREATE PROCEDURE public.wipe(INOUT ids int) LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN DELETE FROM notes; END $$;
+     GRANT EXECUTE ON FUNCTION public.all_of(int), pg_catalog.set_config(text, text, boolean), pg_catalog.lo_put(oid, bigint, bytea) TO ${holder};
+     GRANT EXECUTE ON PROCEDURE public.wipe(int) TO ${holder}; GRANT SELECT ON pg_catalog.pg_stat_activity TO ${holder};
+     GRANT CREATE ON SCHEMA public TO ${holder}; GRANT TEMPORARY ON DATABASE ${database} TO ${holder}`,
+  );
+  const before = await inspected(database, { untrustedSql: true }, {}, role);
   expect(before.verified).toBe(false);
+  expect(new Set(before.findings.map(({ code }) => code))).toEqual(
+    new Set<FindingCode>([
+      'settings_writable',
+      'temporary_tables',
+      'activity_visible',
+      'large_objects',
+      'shared_table_writable',
+      'table_without_tenant',
+      'rls_disabled',
+      'rls_not_forced',
+      'truncate_granted',
+      'table_privileges',
+      'tenant_column_unchecked',
+      'tenant_index',
+      'policy_unset_tenant',
+      'policy_read',
+      'policy_write',
+      'materialized_view',
+      'function_bypasses',
+      'schema_create',
+    ]),
+  );
   await asRoot(database, fixesOf(before.findings));
-  const after = await inspected(database);
+  const after = await inspected(database, { untrustedSql: true }, {}, role);
   expect(after.findings).toEqual([]);
+  expect(after.verified).toBe(true);
+});
+
+it('finds each function that makes large objects, and takes all of them away', async () => {
+  const database = await good();
+  await asRoot(database, `${hardeningSql(database)}; GRANT EXECUTE ON FUNCTION lo_create(oid) TO app`);
+  const found = await inspected(database, { untrustedSql: true });
+  expect(summary(found)).toEqual(['large_objects "app"']);
+  await asRoot(database, fixesOf(found.findings));
+  expect((await inspected(database, { untrustedSql: true })).findings).toEqual([]);
 });
 
 it('makes what only hostile SQL could use an error where SQL is not trusted', async () => {
@@ -374,6 +421,16 @@ it('names a role that is not there', async () => {
   const pool = new pg.Pool({ connectionString: server.url(database, 'app') });
   await expect(rowLevelSecurity(pool, { role: 'nobody' }).verify()).rejects.toMatchObject({ code: 'config_invalid' });
   await pool.end();
+});
+
+it('takes away what everybody may do with a table that is made to conform', async () => {
+  const database = await good();
+  await asOwner(
+    database,
+    `CREATE TABLE public.open (tenant_id text, id text, PRIMARY KEY (tenant_id, id)); GRANT ALL ON public.open TO PUBLIC;
+     ${conformingSql({ table: 'open', role: 'app' })}`,
+  );
+  expect((await inspected(database)).findings.map(({ code }) => code)).toEqual(['settings_writable']);
 });
 
 it('adds the column to a table that exists, and gives its rows to a tenant', async () => {

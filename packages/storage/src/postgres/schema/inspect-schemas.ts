@@ -142,6 +142,6 @@ async function definers(all: Query): Promise<readonly Finding[]> {
     code: 'function_bypasses',
     subject: name,
     message: 'SECURITY DEFINER, as the owner of all tenants’ schemas',
-    fix: `ALTER FUNCTION ${name} SECURITY INVOKER;`,
+    fix: `ALTER ROUTINE ${name} SECURITY INVOKER;`,
   }));
 }

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tenantId, type TenantId } from '@portcullis/core';
 import { contextFor, operatorFor } from '@portcullis/testing/contexts';
 import { startPostgres, type PostgresServer } from '@portcullis/testing/postgres';
+import { fixesOf, type Finding } from '../findings.js';
 import { migration } from './migrations.js';
 import { schemaName } from './schema-name.js';
 import { schemaPerTenant, type SchemaPerTenant } from './schema-per-tenant.js';
@@ -302,6 +303,22 @@ describe('on PostgreSQL', () => {
       'function_bypasses s_acme.f()',
     ]);
     await expect(app.verify()).rejects.toMatchObject({ code: 'storage_unproven' });
+  });
+
+  it('mends functions and procedures that run as the owner of all', async () => {
+    const { schemas, app, database } = await setup();
+    await schemas.provision(a);
+    await root(
+      database,
+      `CREATE FUNCTION ${database}_acme.f() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1';
+       CREATE PROCEDURE ${database}_acme.p(INOUT x int) LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN END'`,
+    );
+    const bypasses = async (): Promise<readonly Finding[]> =>
+      (await app.inspect()).findings.filter(({ code }) => code === 'function_bypasses');
+    const before = await bypasses();
+    expect(before).toHaveLength(2);
+    await root(database, fixesOf(before));
+    expect(await bypasses()).toEqual([]);
   });
 
   it('ends a verification in time where a catalog is locked', async () => {
