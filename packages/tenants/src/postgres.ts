@@ -9,6 +9,12 @@ import { tablesIn } from './store/postgres/tables.js';
 import { tenantRows } from './store/postgres/tenant-rows.js';
 import type { TenantStore } from './store/store.js';
 
+export {
+  postgresInvalidations,
+  type PgListeningClient,
+  type PgListeningPool,
+  type PostgresInvalidationsOptions,
+} from './registry/postgres-invalidations.js';
 export type { Migration } from './store/postgres/migrations.js';
 export type { PgClient, PgPool } from './store/postgres/pg-pool.js';
 

@@ -67,6 +67,34 @@ describe('a registry', () => {
     expect(loads).toBe(2);
   });
 
+  it('keeps nothing for longer when the clock is set back, and nothing when it is set forward', async () => {
+    let elapsed = 0;
+    const own = registry({ store, clock: () => now, elapsed: () => elapsed, maxAgeMs: 10_000 });
+    await own.tenant(acme);
+    now -= 3_600_000;
+    elapsed = 9_999;
+    await own.tenant(acme);
+    expect(loads).toBe(1);
+    elapsed = 10_000;
+    await own.tenant(acme);
+    expect(loads).toBe(2);
+    now += 7_200_000;
+    await own.tenant(acme);
+    expect(loads).toBe(3);
+  });
+
+  it('counts the age of an answer from when it was asked for', async () => {
+    let open = (): void => undefined;
+    gate = new Promise((resolve) => (open = resolve));
+    const early = tenants.tenant(acme);
+    now += 10_000;
+    gate = undefined;
+    open();
+    await early;
+    await tenants.tenant(acme);
+    expect(loads).toBe(2);
+  });
+
   it('is bounded', async () => {
     for (const id of ['a', 'b', 'c']) await tenants.tenant(tenantId(id));
     await tenants.tenant(tenantId('a'));

@@ -8,17 +8,29 @@ import {
 } from '@portcullis/core';
 import type { TenantStore } from '../store/store.js';
 import { AnswerCache, type CacheOptions } from './cache.js';
+import type { Invalidations, TenantChange } from './invalidations.js';
+import { tellingStore } from './telling-store.js';
 
 /** How the registry keeps answers. */
 export interface RegistryOptions {
   readonly store: TenantStore;
-  /** How long an answer is kept, in milliseconds: the bound within which every replica sees a change. @defaultValue 10000 */
+  /** How long an answer is kept, in milliseconds from when it was asked for: the bound within which every replica sees a change. @defaultValue 10000 */
   readonly maxAgeMs?: number | undefined;
   /** How long "there is none" is kept, in milliseconds. @defaultValue 2000 */
   readonly negativeMaxAgeMs?: number | undefined;
   /** The most entries of each kind. @defaultValue 10000 */
   readonly maxEntries?: number | undefined;
+  /**
+   * What tells the replicas of one another's changes: each then sees a change as soon as it is told, and at the latest
+   * after `maxAgeMs`, also while nothing can be told. Without, `maxAgeMs` is the bound. `close` of the registry leaves
+   * it open.
+   */
+  readonly invalidations?: Invalidations | undefined;
+  /** Is told what could not be published. The change itself was made all the same. */
+  readonly onError?: ((error: unknown) => void) | undefined;
   readonly clock?: Clock | undefined;
+  /** Milliseconds that only grow, whatever is done to the clock. @defaultValue `performance.now()` */
+  readonly elapsed?: (() => number) | undefined;
 }
 
 /** Looks tenants up, from a cache where it can. */
@@ -29,10 +41,12 @@ export interface Registry {
   tenantsByProvider(provider: string, tenantHint: string | undefined): Promise<readonly Tenant[]>;
   membership(tenant: TenantId, userId: string): Promise<Membership | undefined>;
   userMemberships(userId: string): Promise<readonly Membership[]>;
-  /** Forgets what is kept of a tenant, on this replica. */
-  invalidate(tenant: TenantId): void;
-  /** The store, with every change forgotten at once on this replica. */
+  /** Forgets what is kept of a tenant, or of one user's place in it, on this replica. */
+  invalidate(tenant: TenantId, userId?: string): void;
+  /** The store; what is changed through it is forgotten at once on this replica, and told to the others. */
   readonly store: TenantStore;
+  /** Ends listening for the changes of others. */
+  close(): void;
 }
 
 /**
@@ -54,54 +68,66 @@ export function registry(options: RegistryOptions): Registry {
     negativeMaxAgeMs: options.negativeMaxAgeMs ?? 2_000,
     maxEntries: options.maxEntries ?? 10_000,
     clock,
+    elapsed: options.elapsed ?? (() => performance.now()),
   };
   const byId = new AnswerCache<Tenant | undefined>(cache, isAbsent);
   const byDomain = new AnswerCache<Tenant | undefined>(cache, isAbsent);
-  const byProvider = new AnswerCache<readonly Tenant[]>(cache, isEmpty);
+  const byHint = new AnswerCache<readonly Tenant[]>(cache, isEmpty);
+  const withoutHint = new AnswerCache<readonly Tenant[]>(cache, isEmpty);
   const memberships = new AnswerCache<Membership | undefined>(cache, isAbsent);
   const byUser = new AnswerCache<readonly Membership[]>(cache, isEmpty);
 
-  function invalidate(tenant: TenantId): void {
+  function invalidate(tenant: TenantId, userId?: string): void {
+    if (userId !== undefined) {
+      memberships.invalidate(memberKey(tenant, userId));
+      byUser.invalidate(userId);
+      return;
+    }
     byId.invalidate(tenant);
-    // Which domains, providers and users pointed to the tenant before a change is not known here: forget them all.
-    byDomain.clear();
-    byProvider.clear();
-    memberships.clear();
-    byUser.clear();
+    // A domain or a hint that belonged to nobody may be the tenant's now. One that is another's is told by its own change.
+    byDomain.invalidateWhere((found) => found === undefined || found.id === tenant);
+    byHint.invalidateWhere((found) => found.length === 0 || found.some(({ id }) => id === tenant));
+    withoutHint.clear();
+    memberships.invalidateWhere((_found, key) => key.startsWith(memberKey(tenant)));
+    byUser.invalidateWhere((found) => found.some(({ tenantId }) => tenantId === tenant));
   }
 
-  async function thenForget<T>(tenant: TenantId, change: Promise<T>): Promise<T> {
-    invalidate(tenant);
+  function hear(change: TenantChange | 'unknown'): void {
+    if (change !== 'unknown') invalidate(change.tenant, change.userId);
+    else for (const kept of [byId, byDomain, byHint, withoutHint, memberships, byUser]) kept.clear();
+  }
+
+  async function tell(change: TenantChange, moment: 'before' | 'done'): Promise<void> {
+    invalidate(change.tenant, change.userId);
+    if (moment === 'before') return;
     try {
-      return await change;
-    } finally {
-      invalidate(tenant);
+      await options.invalidations?.publish(change);
+    } catch (error) {
+      options.onError?.(error);
     }
   }
 
+  const close = options.invalidations?.subscribe(hear);
   return {
     clock,
     tenant: (id) => byId.get(id, () => store.getTenant(id)),
     tenantByDomain: (domain) => byDomain.get(domain, () => store.getTenantByDomain(domain)),
     tenantsByProvider: (provider, hint) =>
-      byProvider.get(hint === undefined ? JSON.stringify([provider]) : JSON.stringify([provider, hint]), () =>
-        store.getTenantsByProvider(provider, hint),
-      ),
+      hint === undefined
+        ? withoutHint.get(provider, () => store.getTenantsByProvider(provider, undefined))
+        : byHint.get(JSON.stringify([provider, hint]), () => store.getTenantsByProvider(provider, hint)),
     membership: (tenant, userId) =>
-      memberships.get(JSON.stringify([tenant, userId]), () => store.getMembership(tenant, userId)),
+      memberships.get(memberKey(tenant, userId), () => store.getMembership(tenant, userId)),
     userMemberships: (userId) => byUser.get(userId, () => store.getUserMemberships(userId)),
     invalidate,
-    store: {
-      ...store,
-      createTenant: (tenant) => thenForget(tenant.id, store.createTenant(tenant)),
-      updateTenant: (id, ...rest) => thenForget(id, store.updateTenant(id, ...rest)),
-      deleteTenant: (id, ...rest) => thenForget(id, store.deleteTenant(id, ...rest)),
-      addMember: (tenant, ...rest) => thenForget(tenant, store.addMember(tenant, ...rest)),
-      changeMember: (tenant, ...rest) => thenForget(tenant, store.changeMember(tenant, ...rest)),
-      putMember: (tenant, ...rest) => thenForget(tenant, store.putMember(tenant, ...rest)),
-      removeMember: (tenant, ...rest) => thenForget(tenant, store.removeMember(tenant, ...rest)),
-    },
+    store: tellingStore(store, tell),
+    close: () => close?.(),
   };
+}
+
+/** No tenant id contains the slash: no two memberships have one key, and no tenant's keys begin with another's. */
+function memberKey(tenant: TenantId, userId = ''): string {
+  return `${tenant}/${userId}`;
 }
 
 /**

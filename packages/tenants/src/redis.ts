@@ -1,0 +1,5 @@
+export {
+  redisInvalidations,
+  type RedisInvalidationsOptions,
+  type RedisPubSubClient,
+} from './registry/redis-invalidations.js';
