@@ -1,1 +1,7 @@
-export {};
+export { admin, type Admin, type AdminRoute } from './admin.js';
+export { memoryIdempotency, type MemoryIdempotencyOptions } from './idempotency/memory.js';
+export { redisIdempotency, type RedisIdempotencyOptions, type RedisScripts } from './idempotency/redis.js';
+export type { IdempotencyClaim, IdempotencyStore } from './idempotency/store.js';
+export type { AdminOptions } from './options.js';
+export type { AdminLifecycle, AdminOperators } from './ports.js';
+export type { AdminScopes } from './scopes.js';
