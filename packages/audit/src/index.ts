@@ -1,5 +1,6 @@
 export { recordedArguments, type RecordArguments } from './arguments.js';
 export { auditLog, type AuditLogOptions } from './audit-log.js';
+export { buffered, type BufferedOptions } from './buffered.js';
 export { canonicalJson, digest } from './canonical.js';
 export { recordsConfiguration } from './configuration.js';
 export {
@@ -22,10 +23,18 @@ export { allOf, memoryAudit, type AuditSink } from './sink.js';
 export { recordsOperatorAccess } from './operator-access.js';
 export { recordsOperators } from './operators.js';
 export { auditTrail, type AuditTrail, type AuditTrailOptions } from './trail/audit-trail.js';
+export {
+  exportBundle,
+  verifyBundle,
+  type BundleHeader,
+  type BundleReport,
+  type ExportOptions,
+} from './trail/bundle.js';
 export type { PublishedCheckpoint } from './trail/checkpoint-rounds.js';
 export { fileTrails, readTrailFile, type TrailFile } from './trail/file-trails.js';
 export type { FileJournalOptions, Repair } from './trail/file-journal.js';
 export { memoryTrails, type MemoryTrails } from './trail/memory-trails.js';
+export { retain, type RetainedTrail, type RetainOptions } from './trail/retain.js';
 export {
   checkpointSigner,
   generateCheckpointKey,
@@ -42,6 +51,15 @@ export type {
   TrailState,
   TrailStore,
 } from './trail/store.js';
+export {
+  operatorTrails,
+  tenantTrail,
+  type OperatorTrailsOptions,
+  type ReadRecord,
+  type TrailPage,
+  type TrailQuestion,
+  type TrailReader,
+} from './trail/trail-reader.js';
 export { operatorsTrail, systemTrail, trailOfTenant, trailsOf } from './trail/trails-of.js';
 export type { Finding, FindingKind, TrailReport, TrailSummary } from './verify/finding.js';
 export { verifyTrail, type VerifyOptions } from './verify/verify-trail.js';

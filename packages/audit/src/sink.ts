@@ -8,6 +8,8 @@ export interface AuditSink {
    * @throws PortcullisError `audit_unavailable` when it has not: the gate then does not run the call
    */
   record(entry: AuditEntry): Promise<void>;
+  /** Records entries in one step, in this order, all of them or none: for sinks that can. */
+  recordAll?(entries: readonly AuditEntry[]): Promise<void>;
   /** Waits until all that was recorded is with the destination. */
   flush(): Promise<void>;
   close(): Promise<void>;

@@ -1,0 +1,154 @@
+import { PortcullisError } from '@portcullis/core';
+import { allTrails } from '../trail/checkpoint.js';
+import type { ChainedRecord } from '../trail/record.js';
+import type { TrailStore } from '../trail/store.js';
+import { migrateTrails, quoted, type AuditRoles } from './migrations.js';
+import { pagesOfCheckpoints, pagesOfRecords } from './pages.js';
+import { findText } from './find-text.js';
+import { headColumns, headsOf, recordsOf, stateColumns, statesOf, trailNames } from './rows.js';
+import { keepCheckpoints, removeBeginning } from './checkpoint-rows.js';
+import { inTransaction, sqlState, unavailable, type AuditPool, type Run } from './transaction.js';
+
+/** How trails are kept in PostgreSQL. */
+export interface PostgresTrailsOptions {
+  /** The schema of the tables. @defaultValue `portcullis_audit` */
+  readonly schema?: string | undefined;
+  /** For one step, with all of its statements, in milliseconds. @defaultValue 5000 */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** Trails in PostgreSQL, and what they need there. */
+export interface PostgresTrails extends TrailStore {
+  /** Where the tables say that each trail ends: what `verifyTrail` takes as `heads`. */
+  heads(): Promise<ReadonlyMap<string, number>>;
+  /**
+   * Makes the tables, as the role that will own them, and gives others their rights. Can be run again, and by several
+   * at once.
+   *
+   * @throws PortcullisError `audit_unavailable`, `config_invalid` when the tables are newer than this version
+   */
+  migrate(roles?: AuditRoles): Promise<void>;
+}
+
+/**
+ * Keeps trails in PostgreSQL. Any number of processes write to them: a trail stays one chain, since whoever adds to it
+ * holds the lock of its row until the end.
+ *
+ * @param pool - of `pg`; it stays yours to end
+ * @example
+ * ```ts
+ * import pg from 'pg';
+ * import { postgresTrails } from '@portcullis/audit/postgres';
+ *
+ * const pool = new pg.Pool({ connectionString: 'postgresql://gate@localhost/audit' });
+ * const store = postgresTrails(pool);
+ * console.log(typeof store.append); // prints: function
+ * await pool.end();
+ * ```
+ */
+export function postgresTrails(pool: AuditPool, options: PostgresTrailsOptions = {}): PostgresTrails {
+  const { schema: name = 'portcullis_audit', timeoutMs = 5000 } = options;
+  if (!(timeoutMs > 0 && timeoutMs < 2 ** 31))
+    throw new PortcullisError('config_invalid', 'the option `timeoutMs` is out of range');
+  const schema = quoted(name);
+  const write = <T>(work: (run: Run) => Promise<T>): Promise<T> => inTransaction({ pool, timeoutMs }, work);
+  const read = <T>(work: (run: Run) => Promise<T>): Promise<T> =>
+    inTransaction({ pool, timeoutMs, readOnly: true }, work);
+
+  return {
+    migrate: (roles = {}) =>
+      inTransaction({ pool, timeoutMs: Math.max(timeoutMs, 60_000) }, (run) => migrateTrails(run, name, roles)),
+    async append(trails, chain) {
+      const names = [...trails].sort();
+      for (let attempt = 1; ; attempt++) {
+        try {
+          if (await write((run) => appended(run, schema, names, chain))) return;
+          // In a step of its own, which ends before any row is locked: two that make the same trails never wait for each other crosswise.
+          await write((run) =>
+            run(`INSERT INTO ${schema}.heads (trail) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING`, [names]),
+          );
+        } catch (error) {
+          if (attempt < 3 && isWorthAnother(error)) continue;
+          throw error;
+        }
+        if (attempt >= 3) throw unavailable(undefined, 'the trails cannot be made');
+      }
+    },
+    unsigned: (atLeast, limit) =>
+      read(async (run) =>
+        statesOf(
+          await run(
+            `SELECT ${stateColumns} FROM ${schema}.heads WHERE seq - checkpoint_seq >= $1 AND trail <> $3 ORDER BY trail LIMIT $2`,
+            [atLeast, limit, allTrails],
+          ),
+        ),
+      ),
+    state: (trail) =>
+      read(async (run) => {
+        const [state] = statesOf(await run(`SELECT ${stateColumns} FROM ${schema}.heads WHERE trail = $1`, [trail]));
+        return state ?? { trail, seq: 0, hash: null, checkpoint: { n: 0, seq: 0, digest: null } };
+      }),
+    putCheckpoints: (checkpoints) => write((run) => keepCheckpoints(run, schema, checkpoints)),
+    find: (query) =>
+      read(async (run) => {
+        const { text, values } = findText(schema, query);
+        return recordsOf(await run(text, values));
+      }),
+    records: (range = {}) => pagesOfRecords(read, schema, range),
+    checkpoints: (trail) => pagesOfCheckpoints(read, schema, trail),
+    trails: () =>
+      read(async (run) =>
+        trailNames(await run(`SELECT trail FROM ${schema}.heads WHERE trail <> $1 ORDER BY trail`, [allTrails])),
+      ),
+    heads: () =>
+      read(async (run) => {
+        const rows = await run(`SELECT ${headColumns} FROM ${schema}.heads WHERE trail <> $1`, [allTrails]);
+        return new Map([...headsOf(rows)].map(([trail, { seq }]) => [trail, seq]));
+      }),
+    remove: (removal) =>
+      inTransaction({ pool, timeoutMs: Math.max(timeoutMs, 60_000) }, (run) => removeBeginning(run, schema, removal)),
+    close: () => Promise.resolve(),
+  };
+}
+
+/** @returns false when a trail is not there yet */
+async function appended(
+  run: Run,
+  schema: string,
+  names: readonly string[],
+  chain: Parameters<TrailStore['append']>[1],
+): Promise<boolean> {
+  // In one order, so that no two wait for each other.
+  const locked = `SELECT ${headColumns} FROM ${schema}.heads WHERE trail = ANY($1::text[]) ORDER BY trail FOR UPDATE`;
+  const heads = headsOf(await run(locked, [names]));
+  if (names.some((trail) => !heads.has(trail))) return false;
+  const records = chain(heads);
+  const column = (of: (record: ChainedRecord) => unknown): unknown[] => records.map(of);
+  const last = new Map(records.map((record) => [record.trail, record]));
+  const ends = [...last.values()];
+  await run(
+    `WITH added AS (
+       INSERT INTO ${schema}.records (trail, seq, time, prev, hash, entry)
+       SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[]))
+     UPDATE ${schema}.heads h SET seq = l.seq, hash = l.hash
+     FROM unnest($7::text[], $8::bigint[], $9::text[]) AS l (trail, seq, hash) WHERE h.trail = l.trail`,
+    [
+      column(({ trail }) => trail),
+      column(({ seq }) => seq),
+      column(({ time }) => time),
+      column(({ prev }) => prev),
+      column(({ hash }) => hash),
+      column(({ entry }) => entry),
+      ends.map(({ trail }) => trail),
+      ends.map(({ seq }) => seq),
+      ends.map(({ hash }) => hash),
+    ],
+  );
+  return true;
+}
+
+/** The server undid it because of another transaction: nothing was kept. */
+function isWorthAnother(error: unknown): boolean {
+  const state = error instanceof PortcullisError ? sqlState(error.cause) : undefined;
+  return state === '40001' || state === '40P01';
+}
