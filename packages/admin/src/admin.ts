@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Hono, type Context } from 'hono';
 import { z } from '@hono/zod-openapi';
-import { PortcullisError } from '@portcullis/core';
+import { PortcullisError, systemClock } from '@portcullis/core';
 import { metadataResponse, resourceMetadata, type ConnectionInfo } from '@portcullis/http';
 import { admission } from './admission.js';
 import { endpoint, type Endpoint } from './endpoint.js';
@@ -123,11 +123,14 @@ function partsOf(options: AdminOptions): Parts {
     plans: options.plans,
     providers: options.providers ?? [],
     operators: options.operators,
+    members: options.members,
+    invitations: options.invitations,
     lifecycle,
     jobs: lifecycle === undefined ? undefined : jobRunner(lifecycle, onErrorOf(options)),
     jobTtlMs: options.jobTtlMs ?? 3_600_000,
     sessions: options.sessions,
     basePath: basePathOf(options),
+    clock: options.clock ?? systemClock,
   };
 }
 

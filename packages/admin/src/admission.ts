@@ -105,6 +105,13 @@ export function admission(options: AdmissionOptions): Admission {
     };
   }
 
+  /** An operator, as one: not by a grant, which is for one tenant. */
+  function requireOperator({ request }: Arrival, identity: Identity): void {
+    if (request.headers.has(grantHeader)) throw new PortcullisError('grant_invalid');
+    if (operators?.isOperator(identity) !== true)
+      throw new PortcullisError('denied', undefined, { detail: 'the identity is no operator’s' });
+  }
+
   return {
     identify: ({ request }) =>
       options.identity.verify(bearerToken(request.headers.get('authorization')), { signal: request.signal }),
@@ -113,12 +120,12 @@ export function admission(options: AdmissionOptions): Admission {
         case 'nobody':
         case 'oneself':
           return { caller: { kind: 'person', identity }, subject: undefined };
-        case 'platform': {
-          if (arrival.request.headers.has(grantHeader)) throw new PortcullisError('grant_invalid');
-          if (operators?.isOperator(identity) !== true)
-            throw new PortcullisError('denied', undefined, { detail: 'the identity is no operator’s' });
+        case 'operator':
+          requireOperator(arrival, identity);
+          return { caller: { kind: 'person', identity }, subject: undefined };
+        case 'platform':
+          requireOperator(arrival, identity);
           return { caller: { kind: 'operator', identity, reason: reasonOf(arrival.request) }, subject: undefined };
-        }
         case 'tenant':
           return ofTenant(arrival, identity, on);
       }

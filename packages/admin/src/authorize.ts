@@ -47,7 +47,8 @@ export async function decide(deciders: Deciders, question: Question): Promise<Ve
   switch (authorize.on) {
     case 'nobody':
     case 'oneself':
-      // Of itself an identity is an authority; there is nobody else to ask.
+    case 'operator':
+      // Of itself an identity is an authority; and what an operator does with a grant, its service decides.
       return { decisions: [], refusal: undefined, may: () => Promise.resolve(false) };
     case 'platform':
       if (caller.kind !== 'operator') throw new TypeError('only operators ask about the platform');

@@ -7,12 +7,14 @@ import { parsed } from './parse.js';
 /**
  * What a request needs to be allowed to do. There is no endpoint without.
  *
- * `nobody`: it is public. `oneself`: any verified identity, about itself and nothing else. `platform`: the action on
- * the platform as a whole, which only an operator can have. `tenant`: the action on the tenant of the path.
+ * `nobody`: it is public. `oneself`: any verified identity, about itself and nothing else. `operator`: any operator;
+ * which action on which tenant it takes depends on the grant concerned, and the operators' service asks. `platform`: the
+ * action on the platform as a whole, which only an operator can have. `tenant`: the action on the tenant of the path.
  */
 export type Authorization =
   | { readonly on: 'nobody' }
   | { readonly on: 'oneself' }
+  | { readonly on: 'operator' }
   | { readonly on: 'platform'; readonly action: string }
   | {
       readonly on: 'tenant';

@@ -35,7 +35,7 @@ const idempotent: readonly ErrorCode[] = ['idempotency_mismatch', 'conflict', 'l
 /** The codes that an endpoint answers with: what its description says, and what every one like it shares. */
 export function errorsOf(endpoint: Endpoint): readonly ErrorCode[] {
   const { authorize, method, schemas } = endpoint;
-  const isDecided = authorize.on === 'platform' || authorize.on === 'tenant';
+  const isDecided = authorize.on !== 'nobody' && authorize.on !== 'oneself';
   return [
     ...new Set([
       ...everywhere,

@@ -71,6 +71,8 @@ function needs({ authorize }: Endpoint): string {
       return 'Public.';
     case 'oneself':
       return 'For everybody with a token, about themselves.';
+    case 'operator':
+      return 'For operators; their service decides.';
     case 'platform':
       return `For operators: the action \`${authorize.action}\` on \`platform\`.`;
     case 'tenant':

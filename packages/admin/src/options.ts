@@ -11,7 +11,7 @@ import type {
 } from '@portcullis/core';
 import type { TenantStore } from '@portcullis/tenants';
 import type { IdempotencyStore } from './idempotency/store.js';
-import type { AdminLifecycle, AdminOperators } from './ports.js';
+import type { AdminInvitations, AdminLifecycle, AdminMembers, AdminOperators } from './ports.js';
 import type { AdminScopes } from './scopes.js';
 
 /** What an administration API works with. A part that is left out has no endpoints. */
@@ -39,6 +39,10 @@ export interface AdminOptions {
   readonly record: ConfigurationRecorder;
   /** The operators' service. @defaultValue there are no operators, and nobody reaches more than its own tenant */
   readonly operators?: AdminOperators | undefined;
+  /** Changes members: `members` of `@portcullis/tenants`, over the same store. */
+  readonly members?: AdminMembers | undefined;
+  /** Invites people: `invitations` of `@portcullis/tenants`, over the same store. */
+  readonly invitations?: AdminInvitations | undefined;
   /** Makes and ends tenants across all storage. @defaultValue a tenant is its record in the store, and nothing else */
   readonly lifecycle?: AdminLifecycle | undefined;
   readonly sessions?: SessionDirectory | undefined;

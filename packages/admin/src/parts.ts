@@ -1,7 +1,7 @@
-import type { ConfigurationRecorder, SessionDirectory, TenantPlans, TenantResolver } from '@portcullis/core';
+import type { Clock, ConfigurationRecorder, SessionDirectory, TenantPlans, TenantResolver } from '@portcullis/core';
 import type { TenantStore } from '@portcullis/tenants';
 import type { Jobs } from './jobs.js';
-import type { AdminLifecycle, AdminOperators } from './ports.js';
+import type { AdminInvitations, AdminLifecycle, AdminMembers, AdminOperators } from './ports.js';
 
 /** What endpoints work with. */
 export interface Parts {
@@ -13,10 +13,13 @@ export interface Parts {
   /** The identity providers that a tenant's owner may bind without an operator. */
   readonly providers: readonly string[];
   readonly operators: AdminOperators | undefined;
+  readonly members: AdminMembers | undefined;
+  readonly invitations: AdminInvitations | undefined;
   readonly lifecycle: AdminLifecycle | undefined;
   readonly jobs: Jobs | undefined;
   /** How long an operator's right to a job holds, in milliseconds. */
   readonly jobTtlMs: number;
   readonly sessions: SessionDirectory | undefined;
   readonly basePath: string;
+  readonly clock: Clock;
 }

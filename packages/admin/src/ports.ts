@@ -1,5 +1,13 @@
-import type { Attributes, Identity, Impersonation, OperatorContext, TenantContext, TenantId } from '@portcullis/core';
-import type { NewTenant } from '@portcullis/tenants';
+import type {
+  Attributes,
+  Identity,
+  Impersonation,
+  Membership,
+  OperatorContext,
+  TenantContext,
+  TenantId,
+} from '@portcullis/core';
+import type { ChangeOptions, NewTenant } from '@portcullis/tenants';
 
 interface Request {
   readonly requestId: string;
@@ -132,4 +140,43 @@ export interface AdminLifecycle {
     options?: AdminJobOptions,
   ): Promise<AdminJobReport>;
   status(operator: OperatorContext, tenant: TenantId): Promise<AdminJobStatus | undefined>;
+}
+
+/** Who changes members: somebody of the tenant, or an operator whose context names it. */
+export type AdminActor = TenantContext | OperatorContext;
+
+/** Changes members, and keeps everybody from giving more than it has: `members()` of `@portcullis/tenants` is one. */
+export interface AdminMembers {
+  add(actor: AdminActor, tenant: TenantId, userId: string, roles: readonly string[]): Promise<Membership>;
+  change(
+    actor: AdminActor,
+    tenant: TenantId,
+    userId: string,
+    roles: readonly string[],
+    options?: ChangeOptions,
+  ): Promise<Membership>;
+  remove(actor: AdminActor, tenant: TenantId, userId: string, options?: ChangeOptions): Promise<void>;
+}
+
+/** An invitation. Times are in milliseconds since the Unix epoch. */
+export interface AdminInvitation {
+  readonly id: string;
+  readonly email: string;
+  readonly roles: readonly string[];
+  readonly invitedBy: string;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  readonly isExpired: boolean;
+}
+
+/** Invites people, and lets them in: `invitations()` of `@portcullis/tenants` is one. */
+export interface AdminInvitations {
+  create(
+    actor: AdminActor,
+    tenant: TenantId,
+    invitation: { readonly email: string; readonly roles: readonly string[]; readonly ttlMs?: number | undefined },
+  ): Promise<{ readonly invitation: AdminInvitation; readonly token: string }>;
+  list(actor: AdminActor, tenant: TenantId): Promise<readonly AdminInvitation[]>;
+  revoke(actor: AdminActor, tenant: TenantId, id: string): Promise<void>;
+  accept(identity: Identity, token: string, requestId: string): Promise<Membership>;
 }
