@@ -1,3 +1,22 @@
+export type { Actor, SystemActor } from './membership/actor.js';
+export type { DomainClaim } from './membership/domain-claim.js';
+export {
+  domainClaims,
+  type DomainChallenge,
+  type DomainClaims,
+  type DomainClaimsOptions,
+  type DomainReview,
+  type TxtResolver,
+} from './membership/domain-claims.js';
+export type { Invitation } from './membership/invitation.js';
+export {
+  invitations,
+  type Invitations,
+  type InvitationsOptions,
+  type NewInvitation,
+  type OpenInvitation,
+} from './membership/invitations.js';
+export { members, type Members, type MembersOptions } from './membership/members.js';
 export type { Invalidations, TenantChange } from './registry/invalidations.js';
 export { registry, requireGoodStanding, type Registry, type RegistryOptions } from './registry/registry.js';
 export type { HintOptions } from './resolver/hints.js';

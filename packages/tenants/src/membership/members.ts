@@ -1,0 +1,208 @@
+import {
+  isSealedTenantContext,
+  PortcullisError,
+  systemClock,
+  type Clock,
+  type ConfigurationRecorder,
+  type Membership,
+  type TenantId,
+  type TenantRole,
+} from '@portcullis/core';
+import { covers, isBuiltInRole } from '../roles/covers.js';
+import type { ChangeOptions, TenantStore } from '../store/store.js';
+import { authorityIn, recorded, type Actor, type Authority } from './actor.js';
+
+/** How members are changed. */
+export interface MembersOptions {
+  readonly store: TenantStore;
+  /** Hears of each change before it is made; one that it does not take is not made. */
+  readonly record: ConfigurationRecorder;
+  /**
+   * Whether somebody of a tenant may add users of a provider that other tenants share without a tenant hint. Where a
+   * user belongs to two such tenants, each of its requests has to name one: whoever adds a stranger stops the
+   * stranger's clients. Such users are to be invited.
+   *
+   * @defaultValue `invite`
+   */
+  readonly sharedProviders?: 'invite' | 'add' | undefined;
+  readonly clock?: Clock | undefined;
+}
+
+/** Adds, changes and removes members. Reading them is the store's. */
+export interface Members {
+  /**
+   * @param userId - `Identity.key`
+   * @throws PortcullisError `denied` for a role that the actor does not have and for a user who has to be invited,
+   * `request_invalid` for a role that is not there, `conflict` when the user is a member already, `quota_exceeded`, `tenant_unknown`, `cross_tenant`,
+   * `not_a_member`, `grant_invalid`
+   */
+  add(actor: Actor, tenant: TenantId, userId: string, roles: readonly string[]): Promise<Membership>;
+  /**
+   * Replaces a member's roles.
+   *
+   * @throws PortcullisError as `add`, and `not_found`, `last_owner`, `precondition_failed` where somebody else changed
+   * the member in the meantime
+   */
+  change(
+    actor: Actor,
+    tenant: TenantId,
+    userId: string,
+    roles: readonly string[],
+    options?: ChangeOptions,
+  ): Promise<Membership>;
+  /**
+   * Removes a member, itself included, and the invitations that it made. Who is no member is no error.
+   *
+   * @throws PortcullisError `denied` for a member with a role that the actor does not have, `last_owner`,
+   * `precondition_failed`, `cross_tenant`, `not_a_member`, `grant_invalid`
+   */
+  remove(actor: Actor, tenant: TenantId, userId: string, options?: ChangeOptions): Promise<void>;
+}
+
+/**
+ * Makes the service that changes a tenant's members.
+ *
+ * Nobody gives a role that it does not have, and nobody touches a member who has one: an administrator makes no owner,
+ * and removes none. The store keeps the last owner and the number of users.
+ *
+ * @example
+ * ```ts
+ * import { tenantId } from '@portcullis/core';
+ * import { members, memoryStore } from '@portcullis/tenants';
+ *
+ * const store = memoryStore();
+ * const acme = tenantId('acme');
+ * await store.createTenant({ id: acme, name: 'Acme' });
+ * const people = members({ store, record: async ({ action, target }) => console.log(action, target) });
+ * await people.add({ system: 'sign-up', requestId: 'r-1' }, acme, 'auth0#auth0|alice', ['owner']);
+ * // prints: member.add auth0#auth0|alice
+ * ```
+ */
+export function members(options: MembersOptions): Members {
+  const { store, record, clock = systemClock } = options;
+
+  async function requireAddable(actor: Actor, tenant: TenantId, userId: string): Promise<void> {
+    if (options.sharedProviders === 'add' || !isSealedTenantContext(actor)) return;
+    const provider = userId.slice(0, Math.max(0, userId.indexOf('#')));
+    const sharing = await store.getTenantsByProvider(provider, undefined);
+    if (sharing.some(({ id }) => id === tenant) && sharing.some(({ id }) => id !== tenant))
+      throw new PortcullisError('denied', 'users of a provider that tenants share have to be invited', {
+        detail: `provider ${provider}`,
+      });
+  }
+
+  return {
+    async add(actor, tenant, userId, roles) {
+      const authority = await authorityIn(store, tenant, actor, clock);
+      refuseOperatorItself(authority, userId);
+      requireGivable(authority, roles, await store.getRoles(tenant));
+      await requireAddable(actor, tenant, userId);
+      if ((await store.getMembership(tenant, userId)) !== undefined)
+        throw new PortcullisError('conflict', 'the user is a member already');
+      const change = { ...authority.change, action: 'member.add', target: userId, before: null, after: { roles } };
+      return recorded(record, change, () => store.addMember(tenant, userId, roles));
+    },
+    async change(actor, tenant, userId, roles, options) {
+      const authority = await authorityIn(store, tenant, actor, clock);
+      refuseOperatorItself(authority, userId);
+      const own = await store.getRoles(tenant);
+      requireGivable(authority, roles, own);
+      const member = await store.getMembership(tenant, userId);
+      if (member === undefined) throw new PortcullisError('not_found', 'the user is not a member');
+      requireCovered(authority, member.roles, own);
+      const ifVersion = versionOf(member, options);
+      await revokeBeyond(store, record, authority, tenant, userId, (role) => covers(roles, role, own));
+      const change = {
+        ...authority.change,
+        action: 'member.change',
+        target: userId,
+        before: { roles: member.roles },
+        after: { roles },
+      };
+      return recorded(record, change, () => store.changeMember(tenant, userId, roles, { ifVersion }));
+    },
+    async remove(actor, tenant, userId, options) {
+      const authority = await authorityIn(store, tenant, actor, clock);
+      const member = await store.getMembership(tenant, userId);
+      if (member === undefined) return;
+      requireCovered(authority, member.roles, await store.getRoles(tenant));
+      const ifVersion = versionOf(member, options);
+      await revokeBeyond(store, record, authority, tenant, userId, () => false);
+      const change = {
+        ...authority.change,
+        action: 'member.remove',
+        target: userId,
+        before: { roles: member.roles },
+        after: null,
+      };
+      await recorded(record, change, () => store.removeMember(tenant, userId, { ifVersion }));
+    },
+  };
+}
+
+/**
+ * Refuses roles that are not there, and those that the actor does not have.
+ *
+ * @throws PortcullisError `request_invalid`, `denied`
+ */
+export function requireGivable(authority: Authority, roles: readonly string[], own: readonly TenantRole[]): void {
+  const [first] = roles;
+  if (first === undefined) throw new PortcullisError('request_invalid', 'roles: has to name at least one role');
+  const unknown = roles.find((role) => !isBuiltInRole(role) && !own.some(({ roleId }) => roleId === role));
+  if (unknown !== undefined)
+    throw new PortcullisError('request_invalid', `roles: there is no role \`${unknown.slice(0, 100)}\``, {
+      data: { field: 'roles' },
+    });
+  requireCovered(authority, roles, own);
+}
+
+/**
+ * Refuses roles that the actor does not have: to give them, and to take them away.
+ *
+ * @throws PortcullisError `denied`
+ */
+export function requireCovered(authority: Authority, roles: readonly string[], own: readonly TenantRole[]): void {
+  // A role that is no longer there gives nothing, and keeps nobody from being removed.
+  const beyond = roles.find(
+    (role) => !covers(authority.roles, role, own) && (isBuiltInRole(role) || own.some(({ roleId }) => roleId === role)),
+  );
+  if (beyond !== undefined)
+    throw new PortcullisError('denied', 'nobody gives or takes away a role that it does not have', {
+      detail: `${authority.key} has not the role ${beyond}`,
+    });
+}
+
+/** An operator acts in tenants; it does not let itself into one for good. */
+function refuseOperatorItself({ isOperator, key }: Authority, userId: string): void {
+  if (isOperator && key === userId)
+    throw new PortcullisError('denied', 'an operator does not make itself a member', { detail: key });
+}
+
+/** The version that the decision rests on: of the member as it was read. */
+function versionOf({ version }: Membership, options: ChangeOptions = {}): number {
+  if (options.ifVersion !== undefined && options.ifVersion !== version)
+    throw new PortcullisError('precondition_failed');
+  return version;
+}
+
+/** Revokes the invitations of a member that it could not make any more: a door left open for the day after. */
+async function revokeBeyond(
+  store: TenantStore,
+  record: ConfigurationRecorder,
+  authority: Authority,
+  tenant: TenantId,
+  userId: string,
+  mayStillGive: (role: string) => boolean,
+): Promise<void> {
+  for (const { id, invitedBy, email, roles } of await store.getInvitations(tenant)) {
+    if (invitedBy !== userId || roles.every(mayStillGive)) continue;
+    const change = {
+      ...authority.change,
+      action: 'invitation.revoke',
+      target: id,
+      before: { email, roles },
+      after: null,
+    };
+    await recorded(record, change, () => store.removeInvitation(tenant, id));
+  }
+}
