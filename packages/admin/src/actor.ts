@@ -2,13 +2,13 @@ import { PortcullisError } from '@portcullis/core';
 import { sealOperatorContext } from '@portcullis/core/seal';
 import type { Scene } from './endpoint.js';
 import type { AdminActor } from './ports.js';
-import { subjectId } from './subject.js';
 
 /** How long an operator's right to one change holds, in milliseconds: as long as a request may take, and some. */
 const lastsMs = 60_000;
 
 /**
- * The caller, as the services of a tenant take it. An operator gets a context for this tenant and this request: policy
+ * The caller, as the services of a tenant take it. An operator gets a context for this tenant (or, where the path
+ * names none, for all of them) and this request: policy
  * has permitted the very action by then, and it is on record.
  */
 export function actorOf(scene: Scene, action: string, now: number): AdminActor {
@@ -21,7 +21,8 @@ export function actorOf(scene: Scene, action: string, now: number): AdminActor {
         kind: 'operator',
         identity: caller.identity,
         reason: caller.reason,
-        tenants: [subjectId(scene)],
+        // Where the path names no tenant, what was permitted is on the platform.
+        tenants: scene.subject === undefined ? 'all' : [scene.subject.id],
         expiresAt: now + lastsMs,
         action,
         requestId,

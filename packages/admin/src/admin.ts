@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Hono, type Context } from 'hono';
 import { z } from '@hono/zod-openapi';
+import { recordsConfiguration, recordsOperatorAccess, recordsOperators } from '@portcullis/audit';
 import { PortcullisError, systemClock } from '@portcullis/core';
 import { metadataResponse, resourceMetadata, type ConnectionInfo } from '@portcullis/http';
 import { admission } from './admission.js';
@@ -42,7 +43,7 @@ export type AdminRoute = Pick<Endpoint, 'id' | 'method' | 'path' | 'authorize'>;
  * @example
  * ```text
  * const api = admin({ resource: 'https://api.example.com/admin', authorizationServers, identity, tenants, store, pdp,
- *   audit, record: recordsConfiguration(audit), operators });
+ *   audit, operators });
  * app.all('/admin/*', (c) => api.fetch(c.req.raw));
  * ```
  */
@@ -119,12 +120,17 @@ function partsOf(options: AdminOptions): Parts {
     store: options.store,
     tenants: options.tenants,
     tenantHeader: options.tenantHeader ?? 'x-tenant-id',
-    record: options.record,
+    record: options.record ?? recordsConfiguration(options.audit),
+    recordOperators: recordsOperators(options.audit),
+    operatorAccess: recordsOperatorAccess(options.audit),
     plans: options.plans,
     providers: options.providers ?? [],
     operators: options.operators,
     members: options.members,
     invitations: options.invitations,
+    domains: options.domains,
+    usage: options.usage,
+    trails: options.trails,
     lifecycle,
     jobs: lifecycle === undefined ? undefined : jobRunner(lifecycle, onErrorOf(options)),
     jobTtlMs: options.jobTtlMs ?? 3_600_000,

@@ -3,5 +3,6 @@ export { memoryIdempotency, type MemoryIdempotencyOptions } from './idempotency/
 export { redisIdempotency, type RedisIdempotencyOptions, type RedisScripts } from './idempotency/redis.js';
 export type { IdempotencyClaim, IdempotencyStore } from './idempotency/store.js';
 export type { AdminOptions } from './options.js';
-export type { AdminInvitations, AdminLifecycle, AdminMembers, AdminOperators } from './ports.js';
+export type { AdminTrails, AdminUsage } from './parts.js';
+export type { AdminDomains, AdminInvitations, AdminLifecycle, AdminMembers, AdminOperators } from './ports.js';
 export type { AdminScopes } from './scopes.js';

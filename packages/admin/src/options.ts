@@ -11,7 +11,8 @@ import type {
 } from '@portcullis/core';
 import type { TenantStore } from '@portcullis/tenants';
 import type { IdempotencyStore } from './idempotency/store.js';
-import type { AdminInvitations, AdminLifecycle, AdminMembers, AdminOperators } from './ports.js';
+import type { AdminTrails, AdminUsage } from './parts.js';
+import type { AdminDomains, AdminInvitations, AdminLifecycle, AdminMembers, AdminOperators } from './ports.js';
 import type { AdminScopes } from './scopes.js';
 
 /** What an administration API works with. A part that is left out has no endpoints. */
@@ -35,8 +36,8 @@ export interface AdminOptions {
   readonly pdp: PolicyDecisionPoint;
   /** Where decisions and outcomes are recorded. The API does not close it. */
   readonly audit: AuditSink;
-  /** Records each change before it is made: `recordsConfiguration` of `@portcullis/audit`. */
-  readonly record: ConfigurationRecorder;
+  /** Records each change before it is made. @defaultValue with `audit` */
+  readonly record?: ConfigurationRecorder | undefined;
   /** The operators' service. @defaultValue there are no operators, and nobody reaches more than its own tenant */
   readonly operators?: AdminOperators | undefined;
   /** Changes members: `members` of `@portcullis/tenants`, over the same store. */
@@ -45,6 +46,10 @@ export interface AdminOptions {
   readonly invitations?: AdminInvitations | undefined;
   /** Makes and ends tenants across all storage. @defaultValue a tenant is its record in the store, and nothing else */
   readonly lifecycle?: AdminLifecycle | undefined;
+  /** Proves domains: `domainClaims` of `@portcullis/tenants`, over the same store. */
+  readonly domains?: AdminDomains | undefined;
+  readonly usage?: AdminUsage | undefined;
+  readonly trails?: AdminTrails | undefined;
   readonly sessions?: SessionDirectory | undefined;
   /** The plans on offer. @defaultValue plans carry no limits, and any name is one */
   readonly plans?: TenantPlans | undefined;

@@ -180,3 +180,14 @@ export interface AdminInvitations {
   revoke(actor: AdminActor, tenant: TenantId, id: string): Promise<void>;
   accept(identity: Identity, token: string, requestId: string): Promise<Membership>;
 }
+
+/** Proves that a tenant has a domain: `domainClaims()` of `@portcullis/tenants` is one. */
+export interface AdminDomains {
+  claim(
+    actor: AdminActor,
+    tenant: TenantId,
+    domain: string,
+  ): Promise<{ readonly domain: string; readonly name: string; readonly value: string; readonly expiresAt: number }>;
+  verify(actor: AdminActor, tenant: TenantId, domain: string): Promise<unknown>;
+  release(actor: AdminActor, tenant: TenantId, domain: string): Promise<void>;
+}
