@@ -13,11 +13,13 @@ export const sliceMs = 1_000;
 export class MinuteWindow {
   /** The count of each slice, oldest first. */
   readonly #slices = new Map<number, number>();
+  #total = 0;
+  #newest = -Infinity;
 
   /** How long until one more fits, in milliseconds: 0 for now, `undefined` for never. */
   waitMs(now: number, limit: number): number | undefined {
     this.#drop(now);
-    let tooMany = this.total() - limit + 1;
+    let tooMany = this.#total - limit + 1;
     if (tooMany <= 0) return 0;
     for (const [slice, count] of this.#slices) {
       tooMany -= count;
@@ -27,34 +29,45 @@ export class MinuteWindow {
   }
 
   add(now: number): void {
-    const slice = Math.floor(now / sliceMs);
-    this.#slices.set(slice, (this.#slices.get(slice) ?? 0) + 1);
+    this.#drop(now);
+    this.#add(sliceOf(now), 1);
   }
 
   /** @returns whether nothing counts any more */
   isIdle(now: number): boolean {
     this.#drop(now);
-    return this.#slices.size === 0;
+    return this.#total === 0;
   }
 
-  total(): number {
-    let total = 0;
-    for (const count of this.#slices.values()) total += count;
-    return total;
+  #add(slice: number, count: number): void {
+    this.#slices.set(slice, (this.#slices.get(slice) ?? 0) + count);
+    this.#total += count;
+    this.#newest = slice;
+  }
+
+  #take(slice: number, count: number): number {
+    this.#slices.delete(slice);
+    this.#total -= count;
+    return count;
   }
 
   #drop(now: number): void {
-    const present = Math.floor(now / sliceMs);
-    let ahead = 0;
-    for (const [slice, count] of this.#slices) {
-      if (slice > present) {
-        // The clock went back. What passed did pass, at the latest now: it counts for a minute more, and no longer.
-        ahead += count;
-        this.#slices.delete(slice);
-      } else if (endOf(slice) <= now) this.#slices.delete(slice);
+    const present = sliceOf(now);
+    if (this.#newest > present) {
+      // The clock went back. What passed did pass, at the latest now: it counts for a minute more, and no longer.
+      let ahead = 0;
+      for (const [slice, count] of this.#slices) if (slice > present) ahead += this.#take(slice, count);
+      this.#add(present, ahead);
     }
-    if (ahead > 0) this.#slices.set(present, (this.#slices.get(present) ?? 0) + ahead);
+    for (const [slice, count] of this.#slices) {
+      if (endOf(slice) > now) return;
+      this.#take(slice, count);
+    }
   }
+}
+
+function sliceOf(now: number): number {
+  return Math.floor(now / sliceMs);
 }
 
 /** When a slice stops to count. */

@@ -39,54 +39,55 @@ export function limitScripts(now: string = serverTime): LimitScripts {
 }
 
 /**
- * One hash for a tenant and one for a user: `day` and `count` of that day, and a field for each second of the last
- * minute. The same counting as `MinuteWindow` and `PeriodCount`.
+ * One hash for a tenant and one for a user: `day` and `count` of that day; a field for each second of the last minute,
+ * and `total`, `oldest` and `newest` of these, so that a busy minute costs no more than a quiet one. The same counting
+ * as `MinuteWindow` and `PeriodCount`.
  */
 const window = `
 local present = math.floor(now / 1000)
 local today = math.floor(now / 86400000)
 
+local function closes(slice) return (slice + 1) * 1000 + 60000 end
+
 local function look(key)
-  local state = { key = key, slices = {}, old = {}, total = 0, ahead = 0, count = 0 }
-  local fields = redis.call('HGETALL', key)
-  local day
-  for at = 1, #fields, 2 do
-    local value = tonumber(fields[at + 1])
-    if fields[at] == 'day' then day = value
-    elseif fields[at] == 'count' then state.count = value
-    else
-      local slice = tonumber(fields[at])
-      if slice > present then
-        state.ahead = state.ahead + value
-        state.old[#state.old + 1] = fields[at]
-      elseif (slice + 1) * 1000 + 60000 <= now then
-        state.old[#state.old + 1] = fields[at]
-      else
-        state.slices[#state.slices + 1] = { slice, value }
-        state.total = state.total + value
+  local fields = redis.call('HMGET', key, 'total', 'oldest', 'newest', 'day', 'count')
+  local state = {
+    key = key, total = tonumber(fields[1] or 0), count = tonumber(fields[5] or 0),
+    oldest = tonumber(fields[2] or present), newest = tonumber(fields[3] or present),
+  }
+  local isOld = false
+  if state.newest > present then
+    -- The clock went back: what passed did pass, at the latest now.
+    isOld = true
+    for slice = math.max(state.oldest, present + 1), state.newest do
+      local passed = redis.call('HGET', key, slice)
+      if passed then
+        redis.call('HINCRBY', key, present, passed)
+        redis.call('HDEL', key, slice)
       end
     end
+    state.oldest, state.newest = math.min(state.oldest, present), present
   end
-  if day == nil or day < today then state.count = 0 end
-  if state.ahead > 0 then
-    -- The clock went back: what passed did pass, at the latest now.
-    redis.call('HDEL', key, unpack(state.old))
-    redis.call('HINCRBY', key, present, state.ahead)
-    state.old = {}
-    state.slices[#state.slices + 1] = { present, state.ahead }
-    state.total = state.total + state.ahead
+  while state.oldest <= state.newest and closes(state.oldest) <= now do
+    isOld = true
+    state.total = state.total - tonumber(redis.call('HGET', key, state.oldest) or 0)
+    redis.call('HDEL', key, state.oldest)
+    state.oldest = state.oldest + 1
   end
-  if day ~= nil and day > today then redis.call('HSET', key, 'day', today) end
-  table.sort(state.slices, function(a, b) return a[1] < b[1] end)
+  if state.oldest > state.newest then state.oldest, state.newest = present, present end
+  if isOld then redis.call('HSET', key, 'total', state.total, 'oldest', state.oldest, 'newest', state.newest) end
+  local day = tonumber(fields[4] or today)
+  if day < today then state.count = 0 end
+  if day > today then redis.call('HSET', key, 'day', today) end
   return state
 end
 
 local function minuteWait(state, limit)
   local over = state.total - limit + 1
   if limit < 0 or over <= 0 then return 0 end
-  for _, slice in ipairs(state.slices) do
-    over = over - slice[2]
-    if over <= 0 then return (slice[1] + 1) * 1000 + 60000 - now end
+  for slice = state.oldest, state.newest do
+    over = over - tonumber(redis.call('HGET', state.key, slice) or 0)
+    if over <= 0 then return closes(slice) - now end
   end
   return -1
 end
@@ -99,16 +100,17 @@ end
 
 local function add(state, perMinute, perDay)
   if perMinute < 0 and perDay < 0 then return end
-  local keep = 62000
-  if #state.old > 0 then redis.call('HDEL', state.key, unpack(state.old)) end
-  if perMinute >= 0 then redis.call('HINCRBY', state.key, present, 1) end
-  if perDay >= 0 then
-    redis.call('HSET', state.key, 'day', today, 'count', state.count + 1)
-    keep = keep + (today + 1) * 86400000 - now
-  elseif state.count > 0 then
-    keep = keep + (today + 1) * 86400000 - now
+  local key, keep = state.key, 62000
+  if perMinute >= 0 then
+    redis.call('HINCRBY', key, present, 1)
+    redis.call('HSET', key, 'total', state.total + 1, 'oldest', state.oldest, 'newest', present)
   end
-  redis.call('PEXPIRE', state.key, keep)
+  if perDay >= 0 then
+    state.count = state.count + 1
+    redis.call('HSET', key, 'day', today, 'count', state.count)
+  end
+  if state.count > 0 then keep = keep + (today + 1) * 86400000 - now end
+  redis.call('PEXPIRE', key, keep)
 end
 `;
 
