@@ -1,15 +1,24 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from './free-port.js';
 
+/** How a server of a test's own is started. */
+export interface RedisOptions {
+  /** Writes every change to disk before it is acknowledged, so that `kill` and `restart` lose none. @defaultValue false */
+  readonly persist?: boolean | undefined;
+}
+
 /** A Redis server of a test's own. */
 export interface RedisServer {
   readonly url: string;
   readonly pid: number;
-  /** Ends the server at once, as a crash would. */
+  /** Ends the server at once, as a crash would. What it had on disk stays: `restart` reads it. */
   kill(): Promise<void>;
+  /** Starts it again on the same port, after `kill`. */
+  restart(): Promise<void>;
+  /** Ends the server and deletes its data. */
   stop(): Promise<void>;
 }
 
@@ -28,14 +37,37 @@ export function skipWithoutRedis(): boolean {
 }
 
 /** Starts a Redis server on a free loopback port, in a temporary folder. */
-export async function startRedis(): Promise<RedisServer> {
+export async function startRedis({ persist = false }: RedisOptions = {}): Promise<RedisServer> {
   const folder = await mkdtemp(join(tmpdir(), 'portcullis-redis-'));
   const port = await freePort();
-  const child = spawn(
-    'redis-server',
-    ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
+  const kept = persist ? ['--appendonly', 'yes', '--appendfsync', 'always'] : ['--appendonly', 'no'];
+  const settings = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', ...kept, '--dir', folder];
+  let server = await run(settings);
+  return {
+    url: `redis://127.0.0.1:${String(port)}`,
+    get pid() {
+      return server.child.pid ?? -1;
+    },
+    kill: () => end(server, 'SIGKILL'),
+    async restart() {
+      await end(server, 'SIGKILL');
+      server = await run(settings);
+    },
+    async stop() {
+      await end(server, 'SIGTERM');
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+interface RunningServer {
+  readonly child: ChildProcess;
+  readonly ended: Promise<void>;
+}
+
+/** Runs the server until it takes connections. */
+async function run(settings: readonly string[]): Promise<RunningServer> {
+  const child = spawn('redis-server', settings, { stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = new Promise<void>((resolve) =>
     child.once('exit', () => {
       resolve();
@@ -50,15 +82,10 @@ export async function startRedis(): Promise<RedisServer> {
       if (chunk.toString().includes('Ready to accept connections')) resolve();
     });
   });
-  const end = async (signal: NodeJS.Signals): Promise<void> => {
-    child.kill(signal);
-    await ended;
-    await rm(folder, { recursive: true, force: true });
-  };
-  return {
-    url: `redis://127.0.0.1:${String(port)}`,
-    pid: child.pid ?? -1,
-    kill: () => end('SIGKILL'),
-    stop: () => end('SIGTERM'),
-  };
+  return { child, ended };
+}
+
+async function end({ child, ended }: RunningServer, signal: NodeJS.Signals): Promise<void> {
+  child.kill(signal);
+  await ended;
 }
