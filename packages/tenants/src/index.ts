@@ -19,7 +19,7 @@ export {
 export { members, type Members, type MembersOptions } from './membership/members.js';
 export type { Invalidations, TenantChange } from './registry/invalidations.js';
 export { registry, requireGoodStanding, type Registry, type RegistryOptions } from './registry/registry.js';
-export type { HintOptions } from './resolver/hints.js';
+export { hintReader, type HintOptions, type HintReader, type Hints } from './resolver/hints.js';
 export { resolver, type ResolverOptions } from './resolver/resolver.js';
 export { memoryStore, type MemoryStoreOptions } from './store/memory.js';
 export type { NewTenant, TenantUpdate } from './store/record.js';
