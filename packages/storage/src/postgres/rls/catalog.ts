@@ -5,8 +5,12 @@ import type { TenantSql } from '../tenant-sql.js';
 
 /** What an expression of a policy gave for one made-up row. */
 export interface Sample {
-  readonly set: 'own' | 'empty' | 'unset';
-  readonly row: 'own' | 'other' | 'empty' | 'null';
+  /** The tenant that was set; `''` for a setting that has ended, `undefined` for one that was never set. */
+  readonly set: string | undefined;
+  /** Whose the row was. */
+  readonly row: string | null;
+  /** The tenant or the row is one that the policy names. */
+  readonly named: boolean;
   readonly value: boolean | null | 'raises';
 }
 

@@ -63,11 +63,10 @@ export function conformingSql(options: TenantTable): string {
 }
 
 function columnSql(name: string, column: string, options: TenantTable): readonly string[] {
-  const isText = /^(?:text|varchar|character varying)/.test(options.tenantType ?? 'text');
   return [
     `ALTER TABLE ${name} ALTER COLUMN ${column} SET NOT NULL;`,
     `ALTER TABLE ${name} ALTER COLUMN ${column} SET DEFAULT ${currentTenant(options)};`,
-    ...(isText
+    ...(textual.test(options.tenantType ?? 'text')
       ? [
           `ALTER TABLE ${name} DROP CONSTRAINT IF EXISTS portcullis_tenant_named;`,
           `ALTER TABLE ${name} ADD CONSTRAINT portcullis_tenant_named CHECK (${column} <> '');`,
@@ -96,8 +95,12 @@ export function policySql(options: TenantTable): string {
 
 function currentTenant({ setting = 'app.tenant_id', tenantType = 'text' }: TenantTable): string {
   const value = `NULLIF(current_setting(${quoteLiteral(setting)}, true), '')`;
-  return tenantType === 'text' ? value : `${value}::${tenantType}`;
+  // A cast to a type with a length cuts off: the rest of a longer id could then be another tenant's.
+  if (/^char(?:acter)?(?! varying)\b|^bpchar/.test(tenantType)) return `${value}::bpchar`;
+  return textual.test(tenantType) ? value : `${value}::${tenantType}`;
 }
+
+const textual = /^(?:text|varchar|char|character|bpchar)\b/;
 
 /**
  * What a database needs so that not even SQL of somebody else's making leaves its tenant: no function that changes a

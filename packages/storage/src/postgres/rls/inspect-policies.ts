@@ -1,7 +1,9 @@
-import { quoteIdentifier, quoteLiteral } from '../quote.js';
+import { quoteIdentifier } from '../quote.js';
 import { rows, tried, type Inspection, type Sample } from './catalog.js';
 import { policySql } from './conforming-sql.js';
 import type { ReachedTable } from './inspect-tables.js';
+import { comparesWithCall, readPolicy } from './policy-expression.js';
+import { sampled } from './sample-policy.js';
 
 interface Policy {
   readonly name: string;
@@ -9,8 +11,9 @@ interface Policy {
   readonly permissive: boolean;
   readonly using: string | null;
   readonly check: string | null;
-  /** Columns of the table, other than the tenant's, that it reads. */
+  /** It depends on something else than the tenant column and functions: other columns, tables, types, operators. */
   readonly others: boolean;
+  /** Functions of somebody's making that it calls. */
   readonly calls: readonly string[];
 }
 
@@ -69,18 +72,18 @@ const gates: readonly Gate[] = [
 /**
  * Whether the policies of a table keep reads and writes in the tenant.
  *
- * A policy counts as the tenant's when it reads no other column, no other setting, and, evaluated by the server
- * itself, is true for a row of the tenant that is set and not true for any other row and setting. For each command
- * either one restrictive policy or every permissive one has to count.
+ * A policy counts as the tenant's when it uses nothing but the tenant column, the setting, constants and equality,
+ * and, evaluated by the server itself, is true for a row of the tenant that is set and not true for any other row and
+ * setting. For each command either one restrictive policy or every permissive one has to count.
  */
 export async function inspectPolicies(inspection: Inspection, table: ReachedTable): Promise<void> {
   if (!table.secured || table.kind === 'f') return;
   const policies = await policiesOf(inspection, table);
-  const judged = new Map<string, boolean>();
-  const keeps = async (expression: Expression): Promise<boolean> => {
+  const judged = new Map<string, Verdict>();
+  const judge = async (expression: Expression): Promise<Verdict> => {
     const known = judged.get(expression.text);
     if (known !== undefined) return known;
-    const verdict = await keepsTenant(inspection, table, expression);
+    const verdict = await judgePolicy(inspection, table, expression);
     judged.set(expression.text, verdict);
     return verdict;
   };
@@ -100,17 +103,20 @@ export async function inspectPolicies(inspection: Inspection, table: ReachedTabl
     // One after the other: they share the connection, and a savepoint.
     let restricted = false;
     for (const expression of expressions.filter(({ policy }) => !policy.permissive))
-      restricted = (await keeps(expression)) || restricted;
+      restricted = (await judge(expression)).keeps || restricted;
     if (restricted) continue;
     const permissive = expressions.filter(({ policy }) => policy.permissive);
     const open: string[] = [];
-    for (const expression of permissive) if (!(await keeps(expression))) open.push(expression.policy.name);
+    for (const expression of permissive) {
+      const { keeps, why } = await judge(expression);
+      if (!keeps) open.push(`\`${expression.policy.name}\`${why === undefined ? '' : ` (${why})`}`);
+    }
     if (open.length === 0) continue;
     inspection.found({
       level: 'error',
       code: gate.writes ? 'policy_write' : 'policy_read',
       subject: table.name,
-      message: `${gate.what}: ${open.map((name) => `\`${name}\``).join(', ')} is not bound to the tenant, and no restrictive policy is`,
+      message: `${gate.what}: ${open.join(', ')} is not bound to the tenant, and no restrictive policy is`,
       fix,
     });
   }
@@ -122,8 +128,9 @@ function policiesOf(inspection: Inspection, { oid, tenantAttribute }: ReachedTab
     `SELECT p.polname AS name, p.polcmd AS command, p.polpermissive AS permissive,
        pg_catalog.pg_get_expr(p.polqual, p.polrelid) AS using, pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) AS check,
        EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_policy'::regclass AND d.objid = p.oid
-               AND d.refclassid = 'pg_catalog.pg_class'::regclass
-               AND (d.refobjid <> p.polrelid OR d.refobjsubid NOT IN (0, $3))) AS others,
+               AND d.refclassid <> 'pg_catalog.pg_proc'::regclass
+               AND NOT (d.refclassid = 'pg_catalog.pg_class'::regclass
+                        AND d.refobjid = p.polrelid AND d.refobjsubid IN (0, $3))) AS others,
        ARRAY(SELECT f.proname::text FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_proc f ON f.oid = d.refobjid
              WHERE d.classid = 'pg_catalog.pg_policy'::regclass AND d.objid = p.oid
              AND d.refclassid = 'pg_catalog.pg_proc'::regclass) AS calls
@@ -136,11 +143,17 @@ function policiesOf(inspection: Inspection, { oid, tenantAttribute }: ReachedTab
   );
 }
 
-async function keepsTenant(
+interface Verdict {
+  readonly keeps: boolean;
+  /** What stands in the way, where that is more than how it turned out. */
+  readonly why?: string | undefined;
+}
+
+async function judgePolicy(
   inspection: Inspection,
   table: ReachedTable,
   { policy, text }: Expression,
-): Promise<boolean> {
+): Promise<Verdict> {
   const { found, setting, tenantColumn } = inspection;
   const say = (
     level: 'error' | 'warning',
@@ -155,98 +168,43 @@ async function keepsTenant(
   ): void => {
     found({ level, code, subject: table.name, message: `\`${policy.name}\` ${message}` });
   };
-  if (policy.others) return false;
+  if (policy.others) return { keeps: false, why: 'depends on more than the tenant column' };
   const settings = [...text.matchAll(/current_setting\((?:'((?:[^']|'')*)')?/g)].map(([, name]) => name);
   const foreign = settings.filter((name) => name !== setting);
   if (foreign.length > 0 || /\b(?:SESSION_USER|CURRENT_USER|"current_user"|CURRENT_ROLE)\b/i.test(text)) {
     say('error', 'policy_reads_other_setting', `depends on more than \`${setting}\`: ${text}`);
-    return false;
+    return { keeps: false };
   }
-  const samples = await sampled(inspection, table, text);
-  if (samples === undefined) return false;
-  const unset = samples.filter(({ set }) => set !== 'own');
+  const { unproven, constants } = readPolicy(text, tenantColumn);
+  const calls = policy.calls.map((name) => `\`${name}\``).join(', ');
+  if (calls !== '' && !comparesWithCall(text, tenantColumn)) return { keeps: false, why: `calls ${calls}` };
+  if (calls === '' && unproven !== undefined) return { keeps: false, why: unproven };
+  if (table.tenantFolds)
+    return { keeps: false, why: 'the collation of the tenant column takes different tenants for one' };
+  const samples = await sampled(inspection, table, text, constants);
+  if (samples === undefined) return { keeps: false, why: `the tenant column is of type \`${table.tenantType ?? ''}\`` };
+  const unset = samples.filter(({ set }) => set === undefined || set === '');
   if (unset.some(({ value }) => value === true)) {
     say('error', 'policy_unset_tenant', 'is true for some row where no tenant is set');
-    return false;
+    return { keeps: false };
   }
   if (unset.some(({ value }) => value === 'raises'))
     say('warning', 'policy_raises', 'raises an error where no tenant is set: NULLIF is missing');
-  const own = samples.filter(({ set }) => set === 'own');
-  const right = own.every(({ row, value }) => (row === 'own' ? value === true : value !== true && value !== 'raises'));
-  if (!right) return false;
-  if (policy.calls.length > 0)
-    say(
-      'warning',
-      'policy_calls_function',
-      `calls ${policy.calls.map((name) => `\`${name}\``).join(', ')}: what that does was tried, not proven`,
-    );
+  if (!samples.every(isRight)) return { keeps: false };
+  if (calls !== '') say('warning', 'policy_calls_function', `calls ${calls}: what that does was tried, not proven`);
   if (settings.length > 0 && !/\( ?SELECT/i.test(text))
     say('warning', 'policy_per_row', 'reads the setting once a row: write `(SELECT current_setting(…))`');
   // A varchar is cast to text for every comparison, and its index serves all the same.
   if (text.includes(`(${tenantColumn})::`) && !(table.tenantType ?? '').startsWith('character'))
     say('warning', 'policy_casts_column', 'casts the tenant column, so that no index serves it: cast the setting');
-  return true;
+  return { keeps: true };
 }
 
-/** Two tenants, in each type that a tenant column has. */
-function sampleTenants(type: string): readonly [string, string] | undefined {
-  if (/^(?:text|character|citext)/.test(type)) return ['portcullis-one', 'portcullis-two'];
-  if (type === 'uuid') return ['00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-000000000002'];
-  if (/^(?:smallint|integer|bigint|numeric)/.test(type)) return ['1', '2'];
-  return undefined;
-}
-
-/** Evaluated once for all tables that have this expression and this type: it reads nothing else of them. */
-function sampled(inspection: Inspection, table: ReachedTable, text: string): ReturnType<typeof evaluate> {
-  const key = JSON.stringify([text, table.tenantType]);
-  const known = inspection.samples.get(key);
-  if (known !== undefined) return known;
-  const made = evaluate(inspection, table, text);
-  inspection.samples.set(key, made);
-  return made;
-}
-
-/** The policy's expression as the server evaluates it, over made-up rows: nothing is stored. */
-async function evaluate(
-  inspection: Inspection,
-  table: ReachedTable,
-  text: string,
-): Promise<readonly Sample[] | undefined> {
-  const tenants = sampleTenants(table.tenantType ?? '');
-  if (tenants === undefined) return undefined;
-  const [own, other] = tenants;
-  const values: readonly (readonly [Sample['row'], string | null])[] = [
-    ['own', own],
-    ['other', other],
-    ...(/^(?:text|character|citext)/.test(table.tenantType ?? '') ? [['empty', ''] as const] : []),
-    ['null', null],
-  ];
-  const samples: Sample[] = [];
-  for (const set of ['unset', 'empty', 'own'] as const)
-    for (const [row, value] of values)
-      samples.push({ set, row, value: await evaluated(inspection, table, text, set === 'own' ? own : set, value) });
-  return samples;
-}
-
-function evaluated(
-  inspection: Inspection,
-  table: ReachedTable,
-  text: string,
-  tenant: string,
-  value: string | null,
-): Promise<boolean | null | 'raises'> {
-  const { sql, setting, tenantColumn, role } = inspection;
-  return tried(inspection, async () => {
-    // An unset setting can only be seen in a session that never set it; elsewhere it reads as empty.
-    if (tenant !== 'unset') await sql.query(`SET LOCAL ${setting} = ${quoteLiteral(tenant === 'empty' ? '' : tenant)}`);
-    await sql.query(`SET LOCAL ROLE ${quoteIdentifier(role)}`);
-    const { rows: results } = await sql.query(
-      `SELECT (${text}) AS value FROM pg_catalog.jsonb_populate_record(NULL::${table.name}, $1::jsonb) AS ${quoteIdentifier(table.table)}`,
-      [JSON.stringify({ [tenantColumn]: value })],
-    );
-    const result = results[0]?.['value'];
-    return typeof result === 'boolean' ? result : null;
-  });
+/** A tenant that is set sees its own rows and no others. One that the policy names may see none, or raise an error. */
+function isRight({ set, row, value, named }: Sample): boolean {
+  if (set === undefined || set === '') return value !== true;
+  if (named) return value !== true || row === set;
+  return row === set ? value === true : value !== true && value !== 'raises';
 }
 
 /** What a role sees of the table itself where no tenant is set. */

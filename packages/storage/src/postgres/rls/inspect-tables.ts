@@ -24,6 +24,8 @@ export interface ReachedTable {
   readonly tenantAttribute: number | null;
   readonly tenantType: string | null;
   readonly tenantNotNull: boolean | null;
+  /** Its collation takes texts that differ for equal. */
+  readonly tenantFolds: boolean;
   readonly tenantChecked: boolean;
   readonly indexed: boolean;
 }
@@ -40,6 +42,7 @@ const tablesText = `
     ${privilege('TRIGGER')} OR pg_catalog.has_table_privilege($1::name, c.oid, 'REFERENCES') AS defines,
     a.attnum AS "tenantAttribute", pg_catalog.format_type(a.atttypid, a.atttypmod) AS "tenantType",
     a.attnotnull AS "tenantNotNull",
+    EXISTS (SELECT FROM pg_catalog.pg_collation l WHERE l.oid = a.attcollation AND NOT l.collisdeterministic) AS "tenantFolds",
     EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c' AND k.convalidated
             AND k.conkey = ARRAY[a.attnum] AND pg_catalog.pg_get_constraintdef(k.oid) ~ '<> ''''') AS "tenantChecked",
     EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indkey[0] = a.attnum

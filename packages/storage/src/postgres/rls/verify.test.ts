@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { contextFor } from '@portcullis/testing/contexts';
 import { startPostgres, type PostgresServer } from '@portcullis/testing/postgres';
 import { conformingSql, hardeningSql, policySql } from './conforming-sql.js';
 import { fixesOf, type FindingCode, type Verification } from '../findings.js';
@@ -62,20 +63,25 @@ async function inspected(
 ): Promise<Verification & { verified: boolean }> {
   const pool = new pg.Pool({ connectionString: server.url(database, user), max: 2 });
   try {
-    const rls = rowLevelSecurity(pool, options);
-    const found = await rls.inspect({ ...shared, ...how });
-    const verified = await rls.verify({ ...shared, ...how }).then(
-      () => true,
-      (error: unknown) => {
-        expect(error).toMatchObject({ code: 'storage_unproven' });
-        return false;
-      },
-    );
-    return { ...found, verified };
+    const found = await rowLevelSecurity(pool, options).inspect({ ...shared, ...how });
+    return { ...found, verified: found.findings.every(({ level }) => level !== 'error') };
   } finally {
     await pool.end();
   }
 }
+
+it('lets a server start on the findings alone: none that is an error', async () => {
+  const database = await good();
+  const pool = new pg.Pool({ connectionString: server.url(database, 'app') });
+  const rls = rowLevelSecurity(pool);
+  expect((await rls.verify(shared)).findings.map(({ level }) => level)).toEqual(['warning']);
+  await expect(rls.verify()).rejects.toMatchObject({
+    code: 'storage_unproven',
+    message: expect.stringContaining('"public"."countries" (table_without_tenant)') as string,
+    detail: expect.stringContaining('REVOKE ALL ON TABLE "public"."countries"') as string,
+  });
+  await pool.end();
+});
 
 const summary = ({ findings }: Verification): string[] =>
   findings.filter(({ level }) => level === 'error').map(({ code, subject }) => `${code} ${subject}`);
@@ -93,7 +99,9 @@ it('finds nothing wrong where the generator made the tables', async () => {
 const own = "tenant_id = (SELECT NULLIF(current_setting('app.tenant_id', true), ''))";
 const drop = 'DROP POLICY portcullis_tenant ON notes; DROP POLICY portcullis_tenant_only ON notes;';
 
-const broken: readonly (readonly [what: string, sql: string, expected: readonly string[], by?: 'root'])[] = [
+type Broken = readonly [what: string, sql: string, expected: readonly string[], by?: 'root'];
+
+const broken: readonly Broken[] = [
   [
     'row-level security switched off',
     'ALTER TABLE notes DISABLE ROW LEVEL SECURITY',
@@ -148,6 +156,59 @@ const broken: readonly (readonly [what: string, sql: string, expected: readonly 
     'a prefix in place of equality',
     `${drop} CREATE POLICY p ON notes USING (starts_with(tenant_id, left(NULLIF(current_setting('app.tenant_id', true), ''), 3)))`,
     ['policy_read "public"."notes"', 'policy_write "public"."notes"'],
+  ],
+  ...(
+    [
+      ['the client’s address', `${own} OR inet_client_addr() = '10.0.0.1'`],
+      ['a role of the session', `${own} OR pg_has_role('pg_monitor', 'MEMBER')`],
+      ['the time', `${own} OR now() > '2100-01-01'`],
+      ['the date', `${own} OR CURRENT_DATE > '2100-01-01'`],
+      ['the whole row', `${own} OR (notes.*)::text LIKE '%public%'`],
+      ['a tenant that may see all rows', `${own} OR NULLIF(current_setting('app.tenant_id', true), '') = 'admin'`],
+      ['an order', `${own} OR tenant_id > 'x'`],
+      ['a pattern', `${own} OR tenant_id LIKE 'public%'`],
+      ['letters without their case', "lower(tenant_id) = lower(NULLIF(current_setting('app.tenant_id', true), ''))"],
+      [
+        'the beginning of an id',
+        "tenant_id::varchar(20) = NULLIF(current_setting('app.tenant_id', true), '')::varchar(20)",
+      ],
+    ] as const
+  ).map(([what, using]): Broken => [
+    `a policy that is open for ${what}`,
+    `${drop} CREATE POLICY p ON notes USING (${using})`,
+    ['policy_read "public"."notes"', 'policy_write "public"."notes"'],
+  ]),
+  [
+    'a policy that is open for rows that all may see',
+    `${drop} CREATE POLICY p ON notes USING (${own} OR tenant_id = 'shared')`,
+    ['policy_unset_tenant "public"."notes"', 'policy_read "public"."notes"', 'policy_write "public"."notes"'],
+  ],
+  [
+    'a policy that calls a function of somebody’s making',
+    `${drop} CREATE FUNCTION public.open() RETURNS boolean LANGUAGE sql STABLE AS 'SELECT false';
+     CREATE POLICY p ON notes USING (${own} OR public.open())`,
+    ['policy_read "public"."notes"', 'policy_write "public"."notes"'],
+  ],
+  [
+    'a policy that compares by an operator of somebody’s making',
+    `${drop} CREATE FUNCTION public.same(text, text) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT $1 OPERATOR(pg_catalog.=) $2';
+     CREATE OPERATOR public.=== (LEFTARG = text, RIGHTARG = text, FUNCTION = public.same);
+     CREATE POLICY p ON notes USING (tenant_id === NULLIF(current_setting('app.tenant_id', true), ''))`,
+    ['policy_read "public"."notes"', 'policy_write "public"."notes"'],
+  ],
+  [
+    'a policy that compares by one without showing it',
+    `${drop} CREATE FUNCTION public.same(text, text) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT true';
+     CREATE OPERATOR public.= (LEFTARG = text, RIGHTARG = text, FUNCTION = public.same); SET search_path = public, pg_catalog;
+     CREATE POLICY p ON notes USING (tenant_id IS NOT NULL AND tenant_id IS NOT DISTINCT FROM NULLIF(current_setting('app.tenant_id', true), ''))`,
+    ['policy_read "public"."notes"', 'policy_write "public"."notes"'],
+  ],
+  [
+    'a tenant column that takes different tenants for one',
+    `CREATE COLLATION public.folding (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+     CREATE TABLE public.folded (tenant_id text COLLATE public.folding, id text, PRIMARY KEY (tenant_id, id));
+     ${conformingSql({ table: 'folded', role: 'app' })}`,
+    ['policy_read "public"."folded"', 'policy_write "public"."folded"'],
   ],
   [
     'no index for the tenant',
@@ -353,19 +414,70 @@ it('warns of policies that are right and slow, or right as far as it was tried',
   ]);
 });
 
-it.each(['uuid', 'bigint'])('isolates by a tenant column of type %s as well', async (type) => {
+it('says what in a policy cannot be shown', async () => {
+  const database = await good();
+  await asOwner(database, `${drop} CREATE POLICY p ON notes USING (${own} OR now() > '2100-01-01')`);
+  const { findings } = await inspected(database);
+  expect(findings.find(({ code }) => code === 'policy_read')?.message).toBe(
+    'SELECT: `p` (calls `now`) is not bound to the tenant, and no restrictive policy is',
+  );
+});
+
+it.each([
+  "tenant_id = current_setting('app.tenant_id', true) AND tenant_id <> ''",
+  `tenant_id IS NOT NULL AND ${own} AND tenant_id NOT IN ('blocked', 'gone')`,
+  `CASE WHEN ${own} THEN true ELSE false END`,
+  `coalesce(${own}, false)`,
+  `tenant_id COLLATE "C" = (SELECT NULLIF(current_setting('app.tenant_id', true), ''))`,
+  `${own} AND NULLIF(current_setting('app.tenant_id', true), '') <> 'blocked'`,
+])('takes a policy that compares by equality alone: %s', async (using) => {
+  const database = await good();
+  await asOwner(database, `${drop} CREATE POLICY p ON notes USING (${using})`);
+  expect(summary(await inspected(database))).toEqual([]);
+});
+
+it('lets restrictive policies beside the tenant’s narrow it by whatever they like', async () => {
+  const database = await good();
+  await asOwner(database, "CREATE POLICY a_r ON notes AS RESTRICTIVE USING (now() < '2100-01-01' OR is_public)");
+  expect((await inspected(database)).findings.map(({ code }) => code)).toEqual(['settings_writable']);
+});
+
+it('cuts no tenant’s id off where the column is short', async () => {
   const database = await good();
   await asOwner(
     database,
-    `CREATE TABLE public.typed (tenant_id ${type}, id int, PRIMARY KEY (tenant_id, id)); ${conformingSql({ table: 'typed', role: 'app', tenantType: type })}`,
+    `CREATE TABLE public.short (tenant_id varchar(20), id text, PRIMARY KEY (tenant_id, id));
+     ${conformingSql({ table: 'short', role: 'app', tenantType: 'character varying(20)' })}`,
   );
-  expect(summary(await inspected(database))).toEqual([]);
-  await asOwner(
-    database,
-    `DROP POLICY portcullis_tenant ON typed; DROP POLICY portcullis_tenant_only ON typed; CREATE POLICY p ON typed USING (tenant_id IS NOT NULL)`,
+  const pool = new pg.Pool({ connectionString: server.url(database, 'app') });
+  const rls = rowLevelSecurity(pool);
+  const whole = contextFor({ tenant: 'x'.repeat(20) });
+  const longer = contextFor({ tenant: 'x'.repeat(21) });
+  await rls.withTenant(whole, (sql) => sql.query("INSERT INTO short (id) VALUES ('1')"));
+  expect((await rls.withTenant(longer, (sql) => sql.query('SELECT * FROM short'))).rows).toEqual([]);
+  await expect(rls.withTenant(longer, (sql) => sql.query("INSERT INTO short (id) VALUES ('2')"))).rejects.toThrow(
+    /too long/,
   );
-  expect(summary(await inspected(database))).toContain('policy_read "public"."typed"');
+  expect((await rls.withTenant(whole, (sql) => sql.query('SELECT id FROM short'))).rows).toEqual([{ id: '1' }]);
+  await pool.end();
 });
+
+it.each(['uuid', 'bigint', 'character varying(36)', 'character(36)', 'varchar'])(
+  'isolates by a tenant column of type %s as well',
+  async (type) => {
+    const database = await good();
+    await asOwner(
+      database,
+      `CREATE TABLE public.typed (tenant_id ${type}, id int, PRIMARY KEY (tenant_id, id)); ${conformingSql({ table: 'typed', role: 'app', tenantType: type })}`,
+    );
+    expect(summary(await inspected(database))).toEqual([]);
+    await asOwner(
+      database,
+      `DROP POLICY portcullis_tenant ON typed; DROP POLICY portcullis_tenant_only ON typed; CREATE POLICY p ON typed USING (tenant_id IS NOT NULL)`,
+    );
+    expect(summary(await inspected(database))).toContain('policy_read "public"."typed"');
+  },
+);
 
 it('lets pass what somebody takes responsibility for, and nothing else', async () => {
   const database = await good();
