@@ -1,6 +1,5 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { Resolver } from 'node:dns/promises';
-import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { PortcullisError, tenantId, type ConfigurationChange } from '@portcullis/core';
 import { contextFor } from '@portcullis/testing/contexts';
@@ -50,7 +49,7 @@ beforeAll(async () => {
   });
   await new Promise<void>((resolve) => server.bind(0, '127.0.0.1', resolve));
   resolver = new Resolver({ timeout: 200, tries: 1 });
-  resolver.setServers([`127.0.0.1:${String((server.address()).port)}`]);
+  resolver.setServers([`127.0.0.1:${String(server.address().port)}`]);
 });
 afterAll(() => {
   resolver.cancel();

@@ -37,7 +37,8 @@ const pattern = z
 const conditions = z
   .custom<object>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'is not an object')
   .transform((value, context): Readonly<Record<string, AttributeValue>> => {
-    const entries = Object.entries(value);
+    // In an order of their own: stores keep the members of an object in orders of theirs.
+    const entries = Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1));
     if (entries.length === 0 || entries.length > 20)
       context.addIssue({ code: 'custom', message: 'has to have 1 to 20 members: leave it out for no condition' });
     return Object.fromEntries(
@@ -77,8 +78,8 @@ const permissions = z
 /**
  * A role of a tenant's own, as it is stored: everything that a Cerbos role policy can express, and nothing else.
  *
- * It brings a role into one form: `{ eq: value }` is the value alone, a parent is named once, and permissions for the
- * same kind and action stand together.
+ * It brings a role into one form: `{ eq: value }` is the value alone, a parent is named once, conditions are ordered by
+ * name, and permissions for the same kind and action stand together.
  */
 export const roleSchema: z.ZodType<TenantRole> = z.strictObject({
   tenantId: z.custom<TenantId>(isTenantId, 'is not a well-formed tenant id'),

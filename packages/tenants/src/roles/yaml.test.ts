@@ -48,8 +48,8 @@ rolePolicy:
             of:
               - all:
                   of:
-                    - expr: 'has(R.attr.classification) && R.attr.classification != "secret"'
                     - expr: 'has(R.attr.author) && R.attr.author == "\\u0022 || true || \\u0022"'
+                    - expr: 'has(R.attr.classification) && R.attr.classification != "secret"'
               - all:
                   of:
                     - expr: 'has(R.attr.amount) && R.attr.amount <= 1000.0'
