@@ -62,4 +62,4 @@ export {
 } from './trail/trail-reader.js';
 export { operatorsTrail, systemTrail, trailOfTenant, trailsOf } from './trail/trails-of.js';
 export type { Finding, FindingKind, TrailReport, TrailSummary } from './verify/finding.js';
-export { verifyTrail, type VerifyOptions } from './verify/verify-trail.js';
+export { verifyTrail, type ExtractRange, type VerifyOptions } from './verify/verify-trail.js';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { PortcullisError } from '@portcullis/core';
 import { canonicalJson } from '../canonical.js';
-import { verifyTrail, type VerifyOptions } from '../verify/verify-trail.js';
+import { verifyTrail, type ExtractRange, type VerifyOptions } from '../verify/verify-trail.js';
 import type { TrailReport } from '../verify/finding.js';
 import { allTrails, readCheckpoint, type CheckpointPayload } from './checkpoint.js';
 import { parseRecord } from './record.js';
@@ -25,8 +25,8 @@ export interface ExportOptions {
 export interface BundleHeader {
   readonly bundle: 'portcullis-audit';
   readonly v: 1;
-  /** Of each trail, the record before the first; for whole trails, absent. */
-  readonly extract?: Readonly<Record<string, number>> | undefined;
+  /** Of each trail, from where to where; for all trails as they are, absent. */
+  readonly extract?: Readonly<Record<string, ExtractRange>> | undefined;
   readonly from?: string | undefined;
   readonly to?: string | undefined;
   readonly keys: readonly CheckpointKey[];
@@ -47,33 +47,33 @@ export async function* exportBundle(options: ExportOptions): AsyncGenerator<stri
   const trails = options.trails === 'all' ? await store.trails() : [...new Set(options.trails)].sort();
   const ranges = new Map<string, Range>();
   if (!whole) for (const trail of trails) ranges.set(trail, await rangeOf(store, trail, from, to));
-  const header: BundleHeader = {
+  const first: BundleHeader = {
     ...{ bundle: 'portcullis-audit', v: 1, keys: keys.map(({ kty, crv, x, kid }) => ({ kty, crv, x, kid })) },
-    ...(whole ? {} : { extract: Object.fromEntries([...ranges].map(([trail, { after }]) => [trail, after])) }),
+    ...(whole ? {} : { extract: Object.fromEntries([...ranges].map(([trail, { extract }]) => [trail, extract])) }),
     ...(from === undefined ? {} : { from: new Date(from).toISOString() }),
     ...(to === undefined ? {} : { to: new Date(to).toISOString() }),
   };
-  yield canonicalJson(header);
+  yield canonicalJson(first);
   let [checkpoints, records] = [0, 0];
-  const every = whole ? [...trails, allTrails] : trails;
-  for (const trail of every)
+  for (const trail of whole ? [...trails, allTrails] : trails)
     for await (const jws of store.checkpoints(trail)) {
       if (!isWithin(readCheckpoint(jws), ranges.get(trail))) continue;
       checkpoints++;
       yield canonicalJson({ checkpoint: jws });
     }
   for (const trail of trails)
-    for await (const text of store.records({ trail, ...ranges.get(trail) })) {
+    for await (const text of store.records({ trail, ...ranges.get(trail)?.extract })) {
       records++;
       yield text;
     }
   yield canonicalJson({ end: { checkpoints, records } });
 }
 
-/** Records behind `after`, up to `upTo`. */
+/** The part of a trail that is exported, and the checkpoints that vouch for it, by number. */
 interface Range {
-  readonly after: number;
-  readonly upTo: number;
+  readonly extract: ExtractRange;
+  readonly firstN: number;
+  readonly lastN: number;
 }
 
 /** From the last checkpoint before the period to the first one behind it. */
@@ -83,37 +83,56 @@ async function rangeOf(
   from: number | undefined,
   to: number | undefined,
 ): Promise<Range> {
-  let [firstSeq, lastSeq] = [Infinity, 0];
-  for await (const text of store.records({ trail })) {
-    const record = parseRecord(text);
-    const time = record === undefined ? NaN : Date.parse(record.time);
-    if (record === undefined || (from !== undefined && time < from) || (to !== undefined && time >= to)) continue;
-    firstSeq = Math.min(firstSeq, record.seq);
-    lastSeq = Math.max(lastSeq, record.seq);
-  }
-  let [after, upTo] = [0, Infinity];
+  const { first, last } = await recordsWithin(store, trail, from, to);
+  let start = { seq: 0, n: 0 };
+  let end: { readonly seq: number; readonly n: number } | undefined;
+  let removal = { seq: 0, n: 0 };
   for await (const jws of store.checkpoints(trail)) {
     const payload = readCheckpoint(jws);
     if (payload === undefined || payload.kind === 'all') continue;
-    // A removal begins the trail anew.
-    if (payload.kind === 'removal') after = Math.max(after, payload.seq);
-    else {
-      if (from !== undefined && payload.seq < firstSeq) after = Math.max(after, payload.seq);
-      if (to !== undefined && payload.seq >= lastSeq) upTo = Math.min(upTo, payload.seq);
-    }
+    const { seq, n } = payload;
+    if (payload.kind === 'removal') {
+      removal = { seq, n };
+      // The trail begins behind it. Checkpoints that stand before it may vouch for what follows.
+      if (seq >= start.seq) start = { seq, n: 0 };
+    } else if (from !== undefined && seq < first) start = { seq, n };
+    else if (to !== undefined && seq >= last) end ??= { seq, n };
   }
-  return { after, upTo };
+  const upTo = last === 0 ? start.seq : end?.seq;
+  const extract = { after: start.seq, ...(upTo === undefined ? {} : { upTo }) };
+  const lastN = upTo === undefined ? Infinity : Math.max(end?.n ?? start.n, start.seq === removal.seq ? removal.n : 0);
+  return { extract, firstN: start.n, lastN };
+}
+
+/** The numbers of the first and the last record of a period; `last` 0 where there is none. */
+async function recordsWithin(
+  store: TrailStore,
+  trail: string,
+  from = -Infinity,
+  to = Infinity,
+): Promise<{ readonly first: number; readonly last: number }> {
+  let [first, last] = [Infinity, 0];
+  for await (const text of store.records({ trail })) {
+    const record = parseRecord(text);
+    if (record === undefined) continue;
+    const time = Date.parse(record.time);
+    if (time < from || time >= to) continue;
+    first = Math.min(first, record.seq);
+    last = Math.max(last, record.seq);
+  }
+  return { first, last };
 }
 
 function isWithin(payload: CheckpointPayload | undefined, range: Range | undefined): boolean {
-  if (payload === undefined || payload.kind !== 'checkpoint' || range === undefined) return true;
-  return payload.seq >= range.after && payload.seq <= range.upTo;
+  return payload === undefined || range === undefined || (payload.n >= range.firstN && payload.n <= range.lastN);
 }
 
 const header = z.looseObject({
   bundle: z.literal('portcullis-audit'),
   v: z.literal(1),
-  extract: z.record(z.string(), z.int().nonnegative()).optional(),
+  extract: z
+    .record(z.string(), z.strictObject({ after: z.int().nonnegative(), upTo: z.int().nonnegative().optional() }))
+    .optional(),
   keys: z.array(
     z.strictObject({ kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: z.string().length(43), kid: z.string() }),
   ),
@@ -137,7 +156,7 @@ export interface BundleReport extends TrailReport {
  */
 export async function verifyBundle(
   lines: () => AsyncIterable<string>,
-  options: Partial<Pick<VerifyOptions, 'keys' | 'anchors' | 'maxFindings' | 'onFinding'>> = {},
+  options: Partial<Pick<VerifyOptions, 'keys' | 'anchors' | 'requireSigned' | 'maxFindings' | 'onFinding'>> = {},
 ): Promise<BundleReport> {
   const { header: first, end, counted } = await frameOf(lines());
   const keys = options.keys ?? first.keys;

@@ -73,7 +73,7 @@ async function retainTrail(options: RetainOptions, trail: string, keptMs: number
   if (boundary === undefined || boundary.seq <= start.seq)
     return findings.length === 0 ? none(trail) : { ...none(trail), refused: findings };
   const pins = { ...emptyPins, pins: read.pins.filter(({ seq }) => seq <= boundary.seq) };
-  const walk = new TrailWalk(trail, pins, start, (finding) => findings.push(finding));
+  const walk = new TrailWalk(trail, pins, { start }, (finding) => findings.push(finding));
   let removed = 0;
   for await (const text of store.records({ trail, after: start.seq, upTo: boundary.seq })) {
     const record = parseRecord(text);

@@ -14,7 +14,9 @@ export type FindingKind =
   | 'rewritten'
   /** The trail ends before what was signed: records `seq` to `to` are missing. */
   | 'truncated'
-  /** The record's entry belongs to another trail. */
+  /** No checkpoint vouches for the records `seq` to `to`. */
+  | 'unsigned'
+  /** The record's entry belongs to another trail, or the trail to no such extract. */
   | 'misplaced'
   /** No checkpoint, or one that says something impossible. */
   | 'checkpoint_malformed'

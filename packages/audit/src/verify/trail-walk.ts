@@ -3,6 +3,13 @@ import { trailsOf, type Placed } from '../trail/trails-of.js';
 import type { TrailPins } from './checked-checkpoints.js';
 import type { Finding, TrailSummary } from './finding.js';
 
+/** Which records of a trail are looked at. */
+export interface WalkRange {
+  readonly start: TrailStart;
+  /** What is signed behind this record is not asked for. @defaultValue the end */
+  readonly upTo?: number | undefined;
+}
+
 /** Where the records of a trail begin that are looked at. */
 export interface TrailStart {
   /** The record before the first. */
@@ -22,9 +29,14 @@ export class TrailWalk {
   #records = 0;
   #first = 0;
 
-  constructor(trail: string, pins: TrailPins | undefined, start: TrailStart, tell: (finding: Finding) => void) {
+  constructor(
+    trail: string,
+    pins: TrailPins | undefined,
+    { start, upTo = Infinity }: WalkRange,
+    tell: (finding: Finding) => void,
+  ) {
     this.#trail = trail;
-    this.#pins = [...(pins?.pins ?? [])].sort((one, other) => one.seq - other.seq);
+    this.#pins = (pins?.pins ?? []).filter(({ seq }) => seq <= upTo).sort((one, other) => one.seq - other.seq);
     this.#removedTo = pins?.removal?.seq ?? 0;
     this.#tell = tell;
     this.#next = start.seq + 1;
@@ -67,9 +79,18 @@ export class TrailWalk {
     }
   }
 
-  /** @param head - where the store says that the trail ends, if it does */
-  end(head: number | undefined): TrailSummary {
+  /**
+   * @param head - where the store says that the trail ends, if it does
+   * @param requireSigned - whether what is not signed is a finding
+   */
+  end(head: number | undefined, requireSigned = false): TrailSummary {
     const signedTo = this.#pins.at(-1)?.seq ?? 0;
+    const unsigned = Math.max(signedTo, this.#removedTo) + 1;
+    if (requireSigned && unsigned < this.#next) {
+      const to = this.#next - 1;
+      const detail = `no checkpoint vouches for ${to === unsigned ? 'the last record' : 'the last records'}`;
+      this.#tell({ kind: 'unsigned', trail: this.#trail, seq: unsigned, to, detail });
+    }
     const end = Math.max(signedTo, head ?? 0);
     if (end >= this.#next) {
       const [seq, to] = [this.#next, end];

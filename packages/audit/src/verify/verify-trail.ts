@@ -11,6 +11,14 @@ import {
 import type { Finding, TrailReport } from './finding.js';
 import { TrailWalk, type TrailStart } from './trail-walk.js';
 
+/** The part of a trail that an extract has. */
+export interface ExtractRange {
+  /** The record before the first one, which a checkpoint has to vouch for; 0 from the beginning on. */
+  readonly after: number;
+  /** The last record. @defaultValue the end of the trail */
+  readonly upTo?: number | undefined;
+}
+
 /** What is verified, and with what. */
 export interface VerifyOptions {
   /** The texts of the records; those of one trail as they are stored, trails in any order or mixed. */
@@ -21,11 +29,13 @@ export interface VerifyOptions {
   readonly keys: readonly CheckpointKey[];
   /** Checkpoints that were published elsewhere: each has to be among the others. */
   readonly anchors?: readonly string[] | undefined;
+  /** For an extract: the trails that are in it, and from where to where. @defaultValue whole trails, all of them */
+  readonly extract?: Readonly<Record<string, ExtractRange>> | undefined;
   /**
-   * For an extract: of each trail that is in it, the record before the first. It has to be signed by the first
-   * checkpoint. @defaultValue whole trails
+   * Whether records behind the last checkpoint are a finding. Nobody vouches for them yet: whoever writes the trail
+   * could have added or changed them. @defaultValue false, they are counted as not signed
    */
-  readonly extract?: Readonly<Record<string, number>> | undefined;
+  readonly requireSigned?: boolean | undefined;
   /** Where the store says that trails end. @defaultValue not compared */
   readonly heads?: ReadonlyMap<string, number> | undefined;
   /** How many findings are listed. The rest is counted. @defaultValue 1000 */
@@ -46,7 +56,7 @@ export interface VerifyOptions {
  * @throws TypeError without a key
  */
 export async function verifyTrail(options: VerifyOptions): Promise<TrailReport> {
-  const { keys, anchors = [], extract, heads, maxFindings = 1000, onFinding } = options;
+  const { keys, anchors = [], extract, heads, maxFindings = 1000, onFinding, requireSigned = false } = options;
   if (keys.length === 0) throw new TypeError('a verification needs the public keys that are trusted');
   const findings: Finding[] = [];
   let findingCount = 0;
@@ -65,7 +75,10 @@ export async function verifyTrail(options: VerifyOptions): Promise<TrailReport> 
     const known = walks.get(trail);
     if (known !== undefined) return known;
     const pins = checked.trails.get(trail);
-    const walk = new TrailWalk(trail, pins, startOf(trail, pins, extract, tell), tell);
+    if (extract !== undefined && !Object.hasOwn(extract, trail))
+      tell({ kind: 'misplaced', trail, detail: 'the trail is not one of those in the extract' });
+    const range = { start: startOf(trail, pins, extract, tell), upTo: extract?.[trail]?.upTo };
+    const walk = new TrailWalk(trail, pins, range, tell);
     walks.set(trail, walk);
     return walk;
   };
@@ -84,7 +97,7 @@ export async function verifyTrail(options: VerifyOptions): Promise<TrailReport> 
   for (const trail of [...checked.trails.keys(), ...(heads?.keys() ?? [])]) if (trail !== allTrails) walkOf(trail);
   const trails = [...walks]
     .sort(([one], [other]) => (one < other ? -1 : 1))
-    .map(([trail, walk]) => walk.end(heads?.get(trail)));
+    .map(([trail, walk]) => walk.end(heads?.get(trail), requireSigned));
   return { intact: findingCount === 0, findings, findingCount, records, checkpoints: checked.count, trails };
 }
 
@@ -96,7 +109,7 @@ function startOf(
 ): TrailStart {
   const removal = pins?.removal;
   const whole = removal === undefined ? { seq: 0, hash: null } : { seq: removal.seq, hash: removal.hash };
-  const seq = extract?.[trail];
+  const seq = extract?.[trail]?.after;
   if (seq === undefined || seq === whole.seq) return whole;
   const signed = pins?.pins.find((pin) => pin.seq === seq);
   if (signed === undefined)
