@@ -1,37 +1,47 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { PortcullisError, tenantId } from '@portcullis/core';
-import type { NewTenant, TenantStore } from '@portcullis/tenants';
+import { tenantId } from '@portcullis/core';
+import type { TenantStore } from '@portcullis/tenants';
+import { belongingsContract } from './tenant-store/belongings.js';
+import { concurrencyContract } from './tenant-store/concurrency.js';
+import { listContract } from './tenant-store/lists.js';
+import { modelContract } from './tenant-store/model.js';
+import { acme, codeOf, globex, tenantNamed as tenant, type MakeReplicas } from './tenant-store/replicas.js';
 
-const acme = tenantId('acme');
-const globex = tenantId('globex');
+export type { MakeReplicas, Replicas } from './tenant-store/replicas.js';
 
-async function codeOf(promise: Promise<unknown>): Promise<string> {
-  try {
-    await promise;
-    return 'done';
-  } catch (error) {
-    return error instanceof PortcullisError ? error.code : 'other';
-  }
+/** How thorough the suite is. */
+export interface TenantStoreContractOptions {
+  /** How many sequences of changes are compared with a model. @defaultValue 30 */
+  readonly sequences?: number | undefined;
 }
 
 /**
- * What every tenant store has to do. Two tenants take part in every test, so that a store that mixes them up is found.
+ * What every tenant store has to do. Two tenants take part in every test, so that a store that mixes them up is found,
+ * and two stores on one place, so that one which does not see the other's work is.
  *
  * @param name - of the store, for the titles
- * @param create - makes an empty store
+ * @param make - makes an empty place and two stores on it
  */
-export function tenantStoreContract(name: string, create: () => Promise<TenantStore>): void {
+export function tenantStoreContract(
+  name: string,
+  make: MakeReplicas,
+  { sequences = 30 }: TenantStoreContractOptions = {},
+): void {
   describe(`the tenant store contract: ${name}`, () => {
+    recordContract(make);
+    belongingsContract(make);
+    listContract(make);
+    concurrencyContract(make);
+    modelContract(make, sequences);
+  });
+}
+
+function recordContract(make: MakeReplicas): void {
+  describe('tenants', () => {
     let store: TenantStore;
-    const tenant = (id: typeof acme, more: Partial<NewTenant> = {}): NewTenant => ({
-      id,
-      name: id,
-      domains: [`${id}.example`],
-      ...more,
-    });
 
     beforeEach(async () => {
-      store = await create();
+      ({ one: store } = await make());
       await store.createTenant(
         tenant(acme, {
           settings: { identityProviders: [{ provider: 'p', tenantHint: 'hint-a' }, { provider: 'shared' }] },
@@ -158,22 +168,6 @@ export function tenantStoreContract(name: string, create: () => Promise<TenantSt
       await store.createTenant(tenant(acme));
       expect(await store.getMembers(acme)).toEqual([]);
       expect((await store.getTenant(globex))?.id).toBe('globex');
-    });
-
-    it('lists tenants page by page, each once, in order', async () => {
-      for (const id of ['t3', 't1', 't2'])
-        await store.createTenant({ id: tenantId(id), name: id, status: { state: 'suspended' } });
-      const seen: string[] = [];
-      for (let cursor: string | undefined; ;) {
-        const page = await store.listTenants({ limit: 2, ...(cursor === undefined ? {} : { cursor }) });
-        seen.push(...page.tenants.map(({ id }) => id));
-        if (page.cursor === undefined) break;
-        ({ cursor } = page);
-      }
-      expect(seen).toEqual(['acme', 'globex', 't1', 't2', 't3']);
-      for (const limit of [0, -1, 1.5, Number.NaN])
-        await expect(store.listTenants({ limit })).rejects.toMatchObject({ code: 'request_invalid' });
-      expect((await store.listTenants({ state: 'suspended' })).tenants.map(({ id }) => id)).toEqual(['t1', 't2', 't3']);
     });
 
     it('loses nothing when many write at once', async () => {

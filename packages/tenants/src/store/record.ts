@@ -1,14 +1,6 @@
 import { domainToASCII } from 'node:url';
 import { z } from 'zod';
-import {
-  builtInRoles,
-  isTenantId,
-  PortcullisError,
-  type Membership,
-  type Tenant,
-  type TenantId,
-  type TenantRole,
-} from '@portcullis/core';
+import { isTenantId, PortcullisError, type Membership, type Tenant, type TenantId } from '@portcullis/core';
 import type { DomainClaim } from '../membership/domain-claim.js';
 import type { Invitation } from '../membership/invitation.js';
 
@@ -106,24 +98,6 @@ export const membershipSchema: z.ZodType<Membership> = z.strictObject({
   version: z.number().int().min(1).default(1),
 });
 
-/** A role of a tenant's own, as it is stored. */
-export const roleSchema: z.ZodType<TenantRole> = z.strictObject({
-  tenantId: id,
-  roleId: roleId.refine((value) => !(builtInRoles as readonly string[]).includes(value), 'is a built-in role'),
-  name: text(200),
-  parentRoles: z.array(roleId).min(1).max(100),
-  permissions: z
-    .array(
-      z.strictObject({
-        resource: text(200),
-        action: text(200),
-        conditions: z.record(z.string().min(1), z.json()).optional(),
-      }),
-    )
-    .max(1000),
-  version: z.number().int().min(1),
-});
-
 /** An invitation, as it is stored. */
 export const invitationSchema: z.ZodType<Invitation> = z.strictObject({
   tenantId: id,
@@ -195,12 +169,30 @@ export function parseInput<T>(
   code: 'request_invalid' | 'role_invalid' = 'request_invalid',
 ): T {
   const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
+  const issue = parsed.success ? unstorable(parsed.data) : parsed.error.issues[0];
+  if (parsed.success && issue === undefined) return parsed.data;
   const field = issue?.path.map(String).join('.') ?? '';
   throw new PortcullisError(code, `${field === '' ? 'the record' : field}: ${issue?.message ?? 'is malformed'}`, {
     data: { field },
   });
+}
+
+interface Issue {
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+}
+
+/** The first text in a record, names of members included, that not every store can keep. */
+function unstorable(value: unknown, path: readonly PropertyKey[] = []): Issue | undefined {
+  if (typeof value === 'string')
+    return isStorable(value) ? undefined : { path, message: 'has a character that cannot be stored' };
+  if (typeof value !== 'object' || value === null) return undefined;
+  for (const [name, member] of Object.entries(value)) {
+    if (!isStorable(name)) return { path, message: 'has a member whose name cannot be stored' };
+    const issue = unstorable(member, [...path, name]);
+    if (issue !== undefined) return issue;
+  }
+  return undefined;
 }
 
 /** Parses what a backend returned. A record that is not one is a failure of the store, and never a miss. */

@@ -1,8 +1,8 @@
 import type { TenantId, TenantRole } from '@portcullis/core';
+import { roleSchema } from '../roles/role.js';
 import type { BackendStoreOptions } from './backend-store.js';
 import { keys } from './keys.js';
 import { entriesOf, readAll, readOne } from './read-records.js';
-import { roleSchema } from './record.js';
 import { advanceRoll, holdersOf, requireRoll, rollSchema } from './roll.js';
 import { requireUnused, requireVersion, roleAfter } from './rules.js';
 import type { TenantStore } from './store.js';

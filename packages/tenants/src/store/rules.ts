@@ -1,6 +1,5 @@
 import {
   allowanceOf,
-  builtInRoles,
   PortcullisError,
   type Membership,
   type Tenant,
@@ -8,7 +7,8 @@ import {
   type TenantPlans,
   type TenantRole,
 } from '@portcullis/core';
-import { membershipSchema, parseInput, roleSchema } from './record.js';
+import { requireSoundRoles, roleSchema } from '../roles/role.js';
+import { membershipSchema, parseInput } from './record.js';
 import type { ChangeOptions } from './store.js';
 
 /** Whether a member with these roles owns the tenant. */
@@ -80,29 +80,8 @@ export function memberAfter(
 export function roleAfter(input: Omit<TenantRole, 'version'>, others: readonly TenantRole[]): TenantRole {
   const known = others.find(({ roleId }) => roleId === input.roleId);
   const role = parseInput(roleSchema, { ...input, version: (known?.version ?? 0) + 1 }, 'role_invalid');
-  const all = new Map(others.map((other) => [other.roleId, other]));
-  all.set(role.roleId, role);
-  for (const parent of role.parentRoles)
-    if (!isBuiltIn(parent) && !all.has(parent))
-      throw new PortcullisError('role_invalid', `parentRoles: there is no role \`${parent}\``, {
-        data: { field: 'parentRoles' },
-      });
-  requireNoCircle(role, all);
+  requireSoundRoles([...others.filter(({ roleId }) => roleId !== role.roleId), role]);
   return role;
-}
-
-function requireNoCircle(role: TenantRole, all: ReadonlyMap<string, TenantRole>): void {
-  const seen = new Set<string>();
-  const open = [...role.parentRoles];
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    if (next === role.roleId)
-      throw new PortcullisError('role_invalid', `parentRoles: \`${role.roleId}\` would build on itself`, {
-        data: { field: 'parentRoles' },
-      });
-    if (seen.has(next)) continue;
-    seen.add(next);
-    open.push(...(all.get(next)?.parentRoles ?? []));
-  }
 }
 
 /** @throws PortcullisError `conflict` while a member has the role, or another role builds on it */
@@ -111,8 +90,4 @@ export function requireUnused(roleId: string, holders: number, roles: readonly T
   const child = roles.find((role) => role.roleId !== roleId && role.parentRoles.includes(roleId));
   if (child !== undefined)
     throw new PortcullisError('conflict', `role \`${child.roleId}\` builds on role \`${roleId}\``);
-}
-
-function isBuiltIn(role: string): boolean {
-  return (builtInRoles as readonly string[]).includes(role);
 }

@@ -1,4 +1,5 @@
-import { isStorable, roleSchema } from '../record.js';
+import { roleSchema } from '../../roles/role.js';
+import { isStorable } from '../record.js';
 import { requireUnused, requireVersion, roleAfter } from '../rules.js';
 import type { TenantStore } from '../store.js';
 import { countOf, requireTenant } from './member-rows.js';
