@@ -1,17 +1,43 @@
 import { join } from 'node:path';
 import { admin, type Admin, type AdminOptions } from '@portcullis/admin';
-import { memoryAudit } from '@portcullis/audit';
-import { oidc, staticKeys, verifier } from '@portcullis/claims';
 import {
-  tenantId,
-  type ConfigurationChange,
-  type OperatorEvent,
-  type TenantPlans,
-  type TenantResolver,
-} from '@portcullis/core';
+  allOf,
+  auditTrail,
+  checkpointSigner,
+  generateCheckpointKey,
+  memoryAudit,
+  memoryTrails,
+  recordsConfiguration,
+  recordsLifecycle,
+  recordsOperatorAccess,
+  recordsOperators,
+  type AuditSink,
+} from '@portcullis/audit';
+import { oidc, staticKeys, verifier } from '@portcullis/claims';
+import { tenantId, type SessionDirectory, type TenantPlans, type TenantResolver } from '@portcullis/core';
+import { limiter, memoryLimits, memoryUsage, usageTracker, type UsageTracker } from '@portcullis/limits';
+import { memorySessions } from '@portcullis/mcp';
 import { memoryGrants, operatorResolver, operators, type Operators } from '@portcullis/operators';
 import { cerbosSidecar, type Sidecar } from '@portcullis/pdp/cerbos';
-import { memoryStore, registry, resolver, type Registry, type TenantStore } from '@portcullis/tenants';
+import { keyvStorage } from '@portcullis/storage/keyv';
+import {
+  keysResource,
+  memoryArchive,
+  memoryJournal,
+  tenantLifecycle,
+  type TenantLifecycle,
+} from '@portcullis/storage/provisioning';
+import {
+  domainClaims,
+  invitations,
+  members,
+  memoryStore,
+  registry,
+  resolver,
+  type Registry,
+  type TenantStore,
+} from '@portcullis/tenants';
+import { Keyv } from 'keyv';
 import { fixtures, startIssuer, type LocalIssuer } from '@portcullis/testing/issuers';
 
 /** Where the administration API is. */
@@ -46,6 +72,7 @@ export interface Ask {
 /** The administration API with real tokens, the repository's policies and a real PDP. */
 export interface AdminWorld {
   readonly api: Admin;
+  readonly options: AdminOptions;
   readonly store: TenantStore;
   readonly registry: Registry;
   readonly tenants: TenantResolver;
@@ -53,12 +80,15 @@ export interface AdminWorld {
   readonly issuers: { readonly customers: LocalIssuer; readonly staff: LocalIssuer };
   readonly operators: Operators;
   readonly audit: ReturnType<typeof memoryAudit>;
-  readonly changes: ConfigurationChange[];
-  readonly operatorEvents: OperatorEvent[];
+  readonly sessions: SessionDirectory;
+  readonly usage: UsageTracker;
+  readonly lifecycle: TenantLifecycle;
+  /** TXT records that there are. */
+  readonly txt: Map<string, string>;
   readonly errors: Error[];
   /** Another API over the same parts, as another replica. */
   apiWith(options: Partial<AdminOptions>): Admin;
-  token(who: Exclude<Who, 'nobody'>): Promise<string>;
+  token(who: Exclude<Who, 'nobody'>, claims?: Readonly<Record<string, unknown>>): Promise<string>;
   /** Sends `METHOD /path` as somebody. */
   ask(who: Who, line: string, ask?: Ask, api?: Admin): Promise<Response>;
   close(): Promise<void>;
@@ -80,15 +110,22 @@ export async function startAdminWorld(wanted: AdminWorldOptions = {}): Promise<A
     cerbosSidecar({ policies: join(import.meta.dirname, '..', '..', 'policies'), pollMs: 0 }),
   ]);
   const tenants = registry({ store: wanted.store ?? memoryStore({ plans }) });
-  const audit = memoryAudit();
-  const changes: ConfigurationChange[] = [];
-  const operatorEvents: OperatorEvent[] = [];
+  const memory = memoryAudit();
+  const trails = await memoryTrails();
+  const trail = await auditTrail({ store: trails, signer: await checkpointSigner(await generateCheckpointKey()) });
+  const audit: AuditSink = allOf(memory, trail);
   const errors: Error[] = [];
   const identity = verifier(
     (['customers', 'staff'] as const).map((name) => {
       const issuer = name === 'staff' ? staff : customers;
       const keys = staticKeys({ keys: issuer.keys.map(({ publicJwk }) => publicJwk) });
-      return oidc({ name, issuer: issuer.issuer, audience: fixtures.audience, keys, claims: { roles: 'roles' } });
+      return oidc({
+        name,
+        issuer: issuer.issuer,
+        audience: fixtures.audience,
+        keys,
+        claims: { roles: 'roles', email: 'email' },
+      });
     }),
   );
   const service = operators({
@@ -103,10 +140,7 @@ export async function startAdminWorld(wanted: AdminWorldOptions = {}): Promise<A
       },
     },
     store: memoryGrants(),
-    record: (event) => {
-      operatorEvents.push(event);
-      return Promise.resolve();
-    },
+    record: recordsOperators(audit),
     tenant: (id) => tenants.tenant(id),
   });
   const find = operatorResolver({
@@ -114,43 +148,77 @@ export async function startAdminWorld(wanted: AdminWorldOptions = {}): Promise<A
     operators: service,
     hints: (query) => ({ header: query.header?.('x-tenant-id'), subdomain: undefined }),
   });
+  const { store } = tenants;
+  const record = recordsConfiguration(audit);
+  const txt = new Map<string, string>();
+  const keys = keyvStorage({ keyv: new Keyv(), operatorAccess: recordsOperatorAccess(audit) });
+  const lifecycle = tenantLifecycle({
+    resources: [keysResource(keys)],
+    registry: store,
+    journal: memoryJournal(),
+    archive: memoryArchive(),
+    record: recordsLifecycle(audit),
+    settleMs: 0,
+    retentionMs: 3_600_000,
+  });
+  const counted = memoryUsage();
+  const usage = usageTracker({ sink: counted });
+  const limits = memoryLimits();
+  const sessions = memorySessions();
   const base: AdminOptions = {
     resource: adminUrl,
     authorizationServers: [customers.issuer, staff.issuer],
     identity,
     tenants: find,
-    store: tenants.store,
+    store,
     pdp,
     audit,
-    record: (change) => {
-      changes.push(change);
-      return Promise.resolve();
-    },
     operators: service,
+    members: members({ store, record, sharedProviders: 'add' }),
+    invitations: invitations({ store, record }),
+    domains: domainClaims({
+      store,
+      record,
+      resolver: { resolveTxt: (name) => Promise.resolve([[txt.get(name) ?? 'something else']]) },
+    }),
+    usage: { source: counted, limits },
+    trails,
+    sessions,
+    limiter: limiter({ store: limits, plans }),
     plans,
     onError: (error) => errors.push(error),
   };
-  await seed(tenants.store);
+  await seed(store);
   const apiWith = (options: Partial<AdminOptions>): Admin => admin({ ...base, ...wanted.options, ...options });
   const api = apiWith({});
-  const token = (who: Exclude<Who, 'nobody'>): Promise<string> => {
+  const tokens = new Map<string, Promise<string>>();
+  const token = (who: Exclude<Who, 'nobody'>, claims: Readonly<Record<string, unknown>> = {}): Promise<string> => {
+    const key = JSON.stringify([who, claims]);
+    const made = tokens.get(key) ?? sign(who, claims);
+    tokens.set(key, made);
+    return made;
+  };
+  const sign = (who: Exclude<Who, 'nobody'>, claims: Readonly<Record<string, unknown>>): Promise<string> => {
     const person = who === 'stranger' ? { subject: 'eve' } : people[who];
     return 'staff' in person
-      ? staff.token({ sub: person.subject, org: undefined, roles: [person.staff] })
-      : customers.token({ sub: person.subject, org: undefined, roles: [] });
+      ? staff.token({ sub: person.subject, org: undefined, roles: [person.staff], ...claims })
+      : customers.token({ sub: person.subject, org: undefined, roles: [], ...claims });
   };
   return {
     api,
+    options: { ...base, ...wanted.options },
     apiWith,
-    store: tenants.store,
+    store,
     registry: tenants,
     tenants: find,
     pdp,
     issuers: { customers, staff },
     operators: service,
-    audit,
-    changes,
-    operatorEvents,
+    audit: memory,
+    sessions,
+    usage,
+    lifecycle,
+    txt,
     errors,
     token,
     async ask(who, line, { body, headers = {} } = {}, at = api) {
@@ -168,6 +236,8 @@ export async function startAdminWorld(wanted: AdminWorldOptions = {}): Promise<A
     },
     async close() {
       await api.close();
+      await usage.close();
+      await trail.close();
       await pdp.close();
       await Promise.all([customers.close(), staff.close()]);
     },

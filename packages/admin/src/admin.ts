@@ -5,7 +5,7 @@ import { recordsConfiguration, recordsOperatorAccess, recordsOperators } from '@
 import { PortcullisError, systemClock } from '@portcullis/core';
 import { metadataResponse, resourceMetadata, type ConnectionInfo } from '@portcullis/http';
 import { admission } from './admission.js';
-import { endpoint, type Endpoint } from './endpoint.js';
+import { publicEndpoint, type Endpoint } from './endpoint.js';
 import { endpointsOf } from './endpoints/all.js';
 import { memoryIdempotency } from './idempotency/memory.js';
 import { jobs as jobRunner } from './jobs.js';
@@ -16,7 +16,6 @@ import { problemAnswer } from './problem.js';
 import { recorder } from './record.js';
 import { respond } from './respond.js';
 import { serve, type ServeOptions } from './serve.js';
-import { noQuery } from './schema/values.js';
 
 /** The administration API. */
 export interface Admin {
@@ -50,12 +49,15 @@ export type AdminRoute = Pick<Endpoint, 'id' | 'method' | 'path' | 'authorize'>;
 export function admin(options: AdminOptions): Admin {
   const metadata = resourceMetadata(options);
   const parts = partsOf(options);
-  const endpoints = endpointsOf(parts);
-  const openapi = openApiDocument([documentEndpoint({}), ...endpoints], options.resource);
-  const all = [documentEndpoint(openapi), ...endpoints];
+  let made: object | undefined;
+  // Made when it is first read: it takes a tenth of a second.
+  const openapi = (): object => (made ??= openApiDocument(all, options.resource));
+  const all = [documentEndpoint(openapi), ...endpointsOf(parts)];
   const app = router(all, serveOptions(options, parts, metadata.url), metadata.url);
   return {
-    openapi,
+    get openapi() {
+      return openapi();
+    },
     routes: all.map(({ id, method, path, authorize }) => ({ id, method, path, authorize })),
     fetch: async (request, connection = {}) =>
       metadataResponse(request, metadata) ?? app.fetch(request, { connection }),
@@ -99,19 +101,17 @@ function router(endpoints: readonly Endpoint[], options: ServeOptions, metadataU
   return app;
 }
 
-function documentEndpoint(document: object): Endpoint {
-  return endpoint({
-    id: 'getOpenApi',
-    method: 'get',
-    path: '/openapi.json',
-    tag: 'self',
-    summary: 'This description',
-    authorize: { on: 'nobody' },
-    params: z.strictObject({}),
-    query: noQuery,
-    answers: { 200: { description: 'OpenAPI 3.1.', schema: z.record(z.string(), z.unknown()) } },
-    handle: () => Promise.resolve({ status: 200, body: document }),
-  });
+function documentEndpoint(document: () => object): Endpoint {
+  return publicEndpoint(
+    {
+      id: 'getOpenApi',
+      path: '/openapi.json',
+      tag: 'self',
+      summary: 'This description',
+      answers: { 200: { description: 'OpenAPI 3.1.', schema: z.record(z.string(), z.unknown()) } },
+    },
+    () => ({ status: 200, body: document() }),
+  );
 }
 
 function partsOf(options: AdminOptions): Parts {

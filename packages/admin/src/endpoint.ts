@@ -1,4 +1,4 @@
-import type { z } from '@hono/zod-openapi';
+import { z } from '@hono/zod-openapi';
 import type { ErrorCode } from '@portcullis/core';
 import type { Answer } from './answer.js';
 import type { Caller, Subject } from './caller.js';
@@ -97,6 +97,8 @@ export interface Prepared {
 /** An endpoint, whatever its types. */
 export interface Endpoint extends EndpointDescription {
   readonly schemas: RequestSchemas;
+  /** The answer to everybody, of an endpoint that needs nothing. */
+  readonly constant?: (() => Answer) | undefined;
   /** @throws PortcullisError `request_invalid` */
   prepare(raw: RawRequest): Prepared;
 }
@@ -112,6 +114,23 @@ interface Definition<
   /** `Identity.key` of the user that the request is about: policies look at it. */
   readonly member?: ((params: z.output<Params>, body: z.output<Body>) => string) | undefined;
   readonly handle: (call: Call<z.output<Params>, z.output<Query>, z.output<Body>>) => Promise<Answer>;
+}
+
+/** Makes an endpoint that gives everybody the same. */
+export function publicEndpoint(
+  description: Omit<EndpointDescription, 'authorize' | 'method'>,
+  constant: () => Answer,
+): Endpoint {
+  return {
+    ...description,
+    method: 'get',
+    authorize: { on: 'nobody' },
+    schemas: { params: z.strictObject({}), query: z.strictObject({}), body: undefined },
+    constant,
+    prepare: () => {
+      throw new TypeError('a public endpoint is not prepared');
+    },
+  };
 }
 
 /** Makes an endpoint of typed schemas and a handler that gets what they parse. */

@@ -75,7 +75,7 @@ export async function serve(options: ServeOptions, endpoint: Endpoint, routed: R
   let permit: Permitted;
   try {
     requireAllowedOrigin(request, options.origins);
-    if (endpoint.authorize.on === 'nobody') return await servePublic(endpoint, request, requestId);
+    if (endpoint.constant !== undefined) return respond(endpoint.constant(), requestId, request);
     identity = await options.admission.identify(arrival);
     const form = await formOf(options, endpoint, routed);
     const admitted = await options.admission.admit(arrival, identity, endpoint.authorize);
@@ -166,23 +166,6 @@ async function inTime(prepared: Prepared, scene: Scene, timeoutMs: number): Prom
     if (error instanceof Error && error.cause === late) throw new StillRunning(timeoutMs);
     throw error;
   }
-}
-
-async function servePublic(endpoint: Endpoint, request: Request, requestId: string): Promise<Response> {
-  const nobody = (): never => {
-    throw new TypeError('a public endpoint has no caller');
-  };
-  const scene: Scene = {
-    get caller() {
-      return nobody();
-    },
-    subject: undefined,
-    requestId,
-    header: (name) => request.headers.get(name) ?? undefined,
-    may: () => Promise.resolve(false),
-    signal: request.signal,
-  };
-  return respond(await endpoint.prepare({ params: {}, query: {}, body: undefined }).run(scene), requestId, request);
 }
 
 /** The request's parts, or what is wrong with them. */

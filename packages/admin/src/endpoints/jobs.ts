@@ -136,8 +136,17 @@ function rollback(parts: Parts): Endpoint {
   });
 }
 
-/** Starts the provisioning of a new tenant. */
-export function provision(parts: Parts, scene: Scene, tenant: NewTenant, isDryRun: boolean): Promise<Answer> {
+/**
+ * Starts the provisioning of a new tenant, or goes on with one that was cut short.
+ *
+ * @throws PortcullisError `conflict` when there is one
+ */
+export async function provision(parts: Parts, scene: Scene, tenant: NewTenant, isDryRun: boolean): Promise<Answer> {
+  if ((await parts.store.getTenant(tenant.id)) !== undefined) {
+    const operator = await right(parts, scene, 'provision', tenant.id);
+    const latest = await runner(parts).lifecycle.status(operator, tenant.id);
+    if (latest?.job.action !== 'provision' || latest.job.state !== 'running') throw new PortcullisError('conflict');
+  }
   return runJob(parts, scene, 'provision', tenant.id, isDryRun, (lifecycle, operator, options) =>
     lifecycle.provision(operator, tenant, options),
   );

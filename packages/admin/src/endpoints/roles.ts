@@ -5,6 +5,7 @@ import { change } from '../change.js';
 import { requireMatch } from '../conditional.js';
 import { endpoint, type Endpoint } from '../endpoint.js';
 import type { Parts } from '../parts.js';
+import { requireParents } from '../role-authority.js';
 import { roleBodySchema, roleListSchema, roleSchema, roleView } from '../schema/role.js';
 import { noQuery, roleIdSchema, tenantIdSchema, tenantParams } from '../schema/values.js';
 import { subjectId } from '../subject.js';
@@ -62,7 +63,7 @@ function put({ store, record, basePath }: Parts): Endpoint {
     tag,
     summary: 'Make or replace a role of a tenant’s own',
     description:
-      'It narrows what its parent roles give, and never widens it. `If-None-Match: *` makes a new one; `If-Match` replaces the one that you read.',
+      'It narrows what its parent roles give, and never widens it; nobody makes one out of a role that it does not have. `If-None-Match: *` makes a new one; `If-Match` replaces the one that you read.',
     authorize: { on: 'tenant', action: 'roles:write', neverActing: true },
     conditional: 'match-or-new',
     params: roleParams,
@@ -82,6 +83,7 @@ function put({ store, record, basePath }: Parts): Endpoint {
       if (ifMatch === undefined) {
         if (known !== undefined) throw new PortcullisError('precondition_failed');
       } else requireMatch(ifMatch, before === undefined ? undefined : entityTag(before.version, before));
+      await requireParents(store, call, roleId, [...(known?.parentRoles ?? []), ...call.body.parentRoles]);
       const kept = await change(
         record,
         call,
@@ -120,6 +122,7 @@ function remove({ store, record }: Parts): Endpoint {
       if (known === undefined) throw new PortcullisError('not_found');
       const before = roleView(known);
       requireMatch(call.header('if-match'), entityTag(known.version, before));
+      await requireParents(store, call, roleId, known.parentRoles);
       await change(record, call, { action: 'role.remove', target: roleId, tenant, before, after: null }, () =>
         store.removeRole(tenant, roleId, { ifVersion: known.version }),
       );
