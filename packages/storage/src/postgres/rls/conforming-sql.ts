@@ -1,5 +1,6 @@
 import { quoteIdentifier, quoteLiteral } from '../quote.js';
 import { holders } from './holders.js';
+import { tenantIndexSql } from './tenant-index.js';
 
 /** A table that is to hold tenants' rows. */
 export interface TenantTable {
@@ -51,7 +52,7 @@ export function conformingSql(options: TenantTable): string {
           `UPDATE ${name} SET ${column} = ${quoteLiteral(assignExistingRowsTo)} WHERE ${column} IS NULL;`,
         ]),
     ...columnSql(name, column, options),
-    `CREATE INDEX IF NOT EXISTS ${quoteIdentifier(`${table.slice(0, 40)}_tenant`)} ON ${name} (${column});`,
+    tenantIndexSql(table, name, column),
     policySql(options),
     ...(role === undefined
       ? []

@@ -2,6 +2,7 @@ import { quoteIdentifier } from '../quote.js';
 import { notSystem, rows, type Inspection } from './catalog.js';
 import { conformingSql } from './conforming-sql.js';
 import { holders } from './holders.js';
+import { tenantIndexSql } from './tenant-index.js';
 
 /** A table that the role can reach. */
 export interface ReachedTable {
@@ -163,6 +164,6 @@ function inspectTable(inspection: Inspection, table: ReachedTable): void {
       'error',
       'tenant_index',
       'no index begins with the tenant column: every query reads all tenants’ rows',
-      `CREATE INDEX IF NOT EXISTS ${quoteIdentifier(`${table.table.slice(0, 40)}_tenant`)} ON ${subject} (${column});`,
+      tenantIndexSql(table.table, subject, column),
     );
 }

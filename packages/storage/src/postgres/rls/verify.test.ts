@@ -6,6 +6,7 @@ import { conformingSql, hardeningSql, policySql } from './conforming-sql.js';
 import { fixesOf, type FindingCode, type Verification } from '../findings.js';
 import type { InspectOptions } from './inspect.js';
 import { rowLevelSecurity, type RowLevelSecurityOptions } from './row-level-security.js';
+import { tenantIndexName } from './tenant-index.js';
 
 let server: PostgresServer;
 let count = 0;
@@ -212,7 +213,7 @@ const broken: readonly Broken[] = [
   ],
   [
     'no index for the tenant',
-    'DROP INDEX notes_tenant; ALTER TABLE notes DROP CONSTRAINT notes_pkey, ADD PRIMARY KEY (id, tenant_id)',
+    'DROP INDEX notes_tenant_idx; ALTER TABLE notes DROP CONSTRAINT notes_pkey, ADD PRIMARY KEY (id, tenant_id)',
     ['tenant_index "public"."notes"'],
   ],
   ['a unique key over all tenants', 'ALTER TABLE notes ADD UNIQUE (body)', ['unique_without_tenant "public"."notes"']],
@@ -331,7 +332,7 @@ it.each([
   await asOwner(
     database,
     `CREATE TABLE public.raw (tenant_id text, id text, PRIMARY KEY (id, tenant_id)); GRANT ALL ON public.raw, public.notes, public.countries TO ${holder};
-     ${drop} CREATE POLICY p ON notes USING (true); DROP INDEX notes_tenant; CREATE TABLE public.loose (id text); GRANT SELECT ON public.loose TO ${holder};
+     ${drop} CREATE POLICY p ON notes USING (true); DROP INDEX notes_tenant_idx; CREATE TABLE public.loose (id text); GRANT SELECT ON public.loose TO ${holder};
      CREATE MATERIALIZED VIEW public.counted AS SELECT * FROM notes; GRANT SELECT ON public.counted TO ${holder}`,
   );
   await asRoot(
@@ -533,6 +534,26 @@ it('names a role that is not there', async () => {
   const pool = new pg.Pool({ connectionString: server.url(database, 'app') });
   await expect(rowLevelSecurity(pool, { role: 'nobody' }).verify()).rejects.toMatchObject({ code: 'config_invalid' });
   await pool.end();
+});
+
+it('gives tables an index each whose names begin alike, are long or have a namesake', async () => {
+  const database = await good();
+  const alike = [`${'a'.repeat(60)}one`, `${'a'.repeat(60)}two`, 'é'.repeat(31), 'notes_tenant'];
+  await asOwner(
+    database,
+    alike
+      .map((table) => {
+        const create = `CREATE TABLE public."${table}" (tenant_id text, id text, PRIMARY KEY (id, tenant_id))`;
+        return `${create}; ${conformingSql({ table, role: 'app' })}`;
+      })
+      .join('\n'),
+  );
+  expect(summary(await inspected(database))).toEqual([]);
+  await asOwner(database, `DROP INDEX "${tenantIndexName(alike[0] ?? '')}", "${tenantIndexName(alike[2] ?? '')}"`);
+  const found = await inspected(database);
+  expect(summary(found)).toHaveLength(2);
+  await asOwner(database, fixesOf(found.findings.filter(({ code }) => code === 'tenant_index')));
+  expect(summary(await inspected(database))).toEqual([]);
 });
 
 it('takes away what everybody may do with a table that is made to conform', async () => {
