@@ -4,11 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import pg from 'pg';
-import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { startPostgres } from '@portcullis/testing/postgres';
 
 const root = join(import.meta.dirname, '..', '..');
 const command = ['--conditions=@portcullis/source', '--import=tsx', join(root, 'packages', 'demo', 'src', 'main.ts')];
+// Each plays the whole story, some more than once.
+vi.setConfig({ testTimeout: 240_000 });
+
 const temporary: string[] = [];
 const running: ChildProcess[] = [];
 
@@ -20,7 +23,7 @@ afterAll(() => {
 });
 
 function demo(...options: string[]): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(process.execPath, [...command, ...options], { cwd: root, encoding: 'utf8', timeout: 50_000 });
+  return spawnSync(process.execPath, [...command, ...options], { cwd: root, encoding: 'utf8', timeout: 110_000 });
 }
 
 /** A copy of the policies in which one line is another. */
@@ -44,22 +47,45 @@ interface Story {
     right: boolean;
   }[];
   readonly audit: readonly { type: string; tenant?: string; effect?: string; code?: string }[];
+  readonly trail: { readonly intact: boolean; readonly lines: readonly string[] };
 }
 
 describe('the demo', () => {
-  it('plays its story, with three providers and two tenants, and exits 0', () => {
+  it('plays its story, with four providers, two tenants and a third, and exits 0', () => {
     const { status, stdout, stderr } = demo('--json');
     expect(stderr).toBe('');
     expect(status).toBe(0);
-    const { rows, audit } = JSON.parse(stdout) as Story;
+    const { rows, audit, trail } = JSON.parse(stdout) as Story;
     expect(rows.every(({ right }) => right)).toBe(true);
-    expect(new Set(rows.map(({ provider }) => provider))).toEqual(new Set(['Auth0', 'Entra ID', 'Cognito', '(none)']));
-    expect(new Set(rows.map(({ decision }) => decision))).toEqual(
-      new Set(['allow', 'denied', 'tenant_required', 'tenant_mismatch', 'token_invalid', 'approval_required']),
+    expect(new Set(rows.map(({ provider }) => provider))).toEqual(
+      new Set(['Auth0', 'Entra ID', 'Cognito', 'Okta', '(none)']),
     );
+    expect(new Set(rows.map(({ decision }) => decision))).toEqual(
+      new Set([
+        'allow',
+        'denied',
+        'tenant_required',
+        'tenant_mismatch',
+        'token_invalid',
+        'approval_required',
+        'tenant_unknown',
+        'not_found',
+        'rate_limited',
+        'grant_required',
+        'tenant_suspended',
+      ]),
+    );
+    expect(trail.intact).toBe(true);
+    expect(trail.lines.map((line) => line.split(' ')[0])).toEqual([
+      'operators',
+      'system',
+      'tenant:acme',
+      'tenant:globex',
+      'tenant:initech',
+    ]);
     // Each decision of the story is in the audit trail, the refusals at the door too.
-    expect(new Set(audit.map(({ tenant }) => tenant))).toEqual(new Set(['acme', 'globex', undefined]));
-    for (const code of ['denied', 'tenant_required', 'tenant_mismatch', 'token_invalid'])
+    expect(new Set(audit.map(({ tenant }) => tenant))).toEqual(new Set(['acme', 'globex', 'initech', undefined]));
+    for (const code of ['denied', 'tenant_required', 'tenant_mismatch', 'token_invalid', 'tenant_suspended'])
       expect(audit.map((entry) => entry.code)).toContain(code);
     // No colours, no table: JSON for machines, and no token in it.
     expect(stdout).not.toContain('\u001b');
@@ -80,7 +106,7 @@ describe('the demo', () => {
       const { status, stdout, stderr } = spawnSync(process.execPath, [...command, '--no-color'], {
         cwd: root,
         encoding: 'utf8',
-        timeout: 50_000,
+        timeout: 110_000,
         env: { ...process.env, DATABASE_URL: server.url('postgres', user) },
       });
       expect(stderr).toBe('');
@@ -96,7 +122,7 @@ describe('the demo', () => {
     const { status, stderr } = spawnSync(process.execPath, [...command, '--json'], {
       cwd: root,
       encoding: 'utf8',
-      timeout: 50_000,
+      timeout: 110_000,
       env: { ...process.env, DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/none' },
     });
     expect(status).toBe(2);
@@ -107,7 +133,7 @@ describe('the demo', () => {
     const { status, stdout } = demo('--no-color');
     expect(status).toBe(0);
     expect(stdout).toMatch(/bob +Entra ID +globex +document_read doc-1 +allow +resource\.document\.vdefault\/globex/);
-    expect(stdout).toContain('All 19 decisions were right.');
+    expect(stdout).toContain('All 34 decisions were right.');
     expect(stdout).toContain('The audit trail');
   });
 

@@ -14,13 +14,15 @@ export interface CallerOptions {
   readonly token: string;
   /** Sent as `X-Tenant-ID`. */
   readonly tenant?: string | undefined;
+  /** Sent as `X-Operator-Grant`. */
+  readonly grant?: string | undefined;
   /** The answer to a request for approval. @defaultValue the client cannot be asked */
   readonly approve?: boolean | undefined;
 }
 
 /** Opens a real MCP client over HTTP, uses it once, and closes it. */
 export async function call(options: CallerOptions, use: (client: Client) => Promise<string>): Promise<CallResult> {
-  const { url, token, tenant, approve } = options;
+  const { url, token, tenant, grant, approve } = options;
   const client = new Client(
     { name: 'demo', version: '1.0.0' },
     { capabilities: approve === undefined ? {} : { elicitation: { form: {} } }, versionNegotiation: { mode: 'auto' } },
@@ -30,7 +32,11 @@ export async function call(options: CallerOptions, use: (client: Client) => Prom
       Promise.resolve({ action: 'accept' as const, content: { approve } }),
     );
   }
-  const headers = { authorization: `Bearer ${token}`, ...(tenant === undefined ? {} : { 'x-tenant-id': tenant }) };
+  const headers = {
+    authorization: `Bearer ${token}`,
+    ...(tenant === undefined ? {} : { 'x-tenant-id': tenant }),
+    ...(grant === undefined ? {} : { 'x-operator-grant': grant }),
+  };
   try {
     await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } }));
     return { outcome: 'allowed', code: '', text: await use(client) };

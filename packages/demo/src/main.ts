@@ -3,14 +3,16 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs, styleText } from 'node:util';
 import type { AuditEntry } from '@portcullis/audit';
-import { edit, playStory, type StoryRow } from './story.js';
+import { edit } from './customer-steps.js';
+import { playStory, type StoryRow } from './story.js';
+import { adminAudience } from './identity.js';
 import { table } from './table.js';
 import { startWorld, type World } from './world.js';
 
 const help = `Usage: npm run demo -- [options]
 
-Plays the demo: three users from three identity providers and two tenants call the tools of one MCP server through
-a real MCP client; a real Cerbos PDP decides each call from the YAML in policies/.
+Plays the demo: users of three identity providers and two tenants call the tools of one MCP server through a real
+MCP client, and an operator takes in a third; a real Cerbos PDP decides each call from the YAML in policies/.
 
   --serve           keep the server up, print tokens, and pick up policy edits
   --port NUMBER     the port of the MCP server (with --serve: 4000)
@@ -76,7 +78,7 @@ async function story(options: Options): Promise<number> {
   let world: World | undefined;
   try {
     await cp(options.policies, policies, { recursive: true });
-    if (!options.json) say('Starting three identity providers, the Cerbos PDP, the database and the MCP server …\n');
+    if (!options.json) say('Starting four identity providers, the Cerbos PDP, the database and the MCP server …\n');
     world = await startWorld({
       policies,
       port: options.port,
@@ -91,9 +93,10 @@ async function story(options: Options): Promise<number> {
       if (!options.json) say(printed.line(row, options.colour ? colourOf(row) : undefined));
     });
     const wrong = rows.filter(({ right }) => !right);
-    if (options.json) say(JSON.stringify({ rows, audit: world.audited }, null, 2));
-    else tellEnd(world, rows, wrong);
-    return wrong.length === 0 ? 0 : 1;
+    const trail = await world.verifyTrail();
+    if (options.json) say(JSON.stringify({ rows, audit: world.audited, trail }, null, 2));
+    else tellEnd(world, rows, wrong, trail);
+    return wrong.length === 0 && trail.intact ? 0 : 1;
   } finally {
     await world?.close();
     await rm(policies, { recursive: true, force: true });
@@ -117,10 +120,17 @@ function colourOf({ decision, right }: StoryRow): (text: string, column: string)
     column === 'decision' ? styleText(right ? (decision === 'allow' ? 'green' : 'yellow') : 'red', text) : text;
 }
 
-function tellEnd({ audited }: World, rows: readonly StoryRow[], wrong: readonly StoryRow[]): void {
+function tellEnd(
+  { audited }: World,
+  rows: readonly StoryRow[],
+  wrong: readonly StoryRow[],
+  trail: Awaited<ReturnType<World['verifyTrail']>>,
+): void {
   say(`\nThe edit: in ${edit.file}, "${edit.from}" became "${edit.to}".`);
   say(`\nThe audit trail, ${String(audited.length)} records; the last ones:\n`);
   for (const entry of audited.slice(-12)) say(auditLine(entry));
+  say('\nVerified, from the first record on:\n');
+  for (const line of trail.lines) say(line);
   say(
     wrong.length === 0
       ? `\nAll ${String(rows.length)} decisions were right.`
@@ -160,15 +170,19 @@ async function serve(options: Options): Promise<number> {
       say(`The edit is not served, the last good policies go on deciding:\n${message}`);
     },
   });
-  const { auth0, entra, cognito } = world.issuers;
+  const { auth0, entra, cognito, okta } = world.issuers;
   const soon = { exp: Math.floor(Date.now() / 1000) + 8 * 3600 };
   const tokens = {
     alice: await auth0.token(soon),
     bob: await entra.token(soon),
     carol: await cognito.token({ ...soon, 'custom:tenant_id': undefined }),
+    olga: await okta.token({ ...soon, aud: adminAudience, uid: '00uOlga', groups: ['platform-admins'] }),
   };
   say(`The MCP server is up at ${world.url}. Tokens, for eight hours:\n`);
   for (const [name, token] of Object.entries(tokens)) say(`${name.toUpperCase()}=${token}\n`);
+  say(
+    `Olga operates the platform: ${world.adminUrl}, with her token and an X-Operator-Reason; ${world.adminUrl}/openapi.json says how.\n`,
+  );
   say(
     'Alice is a member of acme, Bob an administrator of globex; Carol belongs to both and has to say which (X-Tenant-ID).\n',
   );

@@ -3,8 +3,8 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { getRequestListener } from '@hono/node-server';
 import { Keyv } from 'keyv';
+import type { Admin } from '@portcullis/admin';
 import { allOf, auditLog, memoryAudit, type AuditEntry } from '@portcullis/audit';
-import { auth0, cognito, entra, verifier } from '@portcullis/claims';
 import type { TenantContext } from '@portcullis/core';
 import { portcullis, type Gate, type McpEndpoint } from '@portcullis/mcp';
 import { formatFindings, readLock, reconcile } from '@portcullis/mcp/reconcile';
@@ -12,13 +12,15 @@ import { readPolicies } from '@portcullis/pdp';
 import { cerbosSidecar, type Sidecar } from '@portcullis/pdp/cerbos';
 import { keyvStorage } from '@portcullis/storage/keyv';
 import { requireColumns } from '@portcullis/storage/plan';
-import { memoryStore, registry, resolver } from '@portcullis/tenants';
+import { memoryStore, registry } from '@portcullis/tenants';
 import { contextFor } from '@portcullis/testing/contexts';
-import { fixtures, startIssuer, type LocalIssuer } from '@portcullis/testing/issuers';
+import { startIssuer } from '@portcullis/testing/issuers';
+import { administration, openTrail, plans, type VerifiedTrail } from './administration.js';
 import { openDatabase } from './database.js';
 import { documentAttributes } from './domain/documents.js';
 import { customers, recordsOf, seedTenants } from './domain/seed.js';
 import { workspaceServer } from './domain/tools.js';
+import { adminVerifier, mcpVerifier, type Issuers } from './identity.js';
 import { openWorkspace, type Workspace } from './domain/workspace.js';
 
 /** Where the demo is served and what it reads and writes. */
@@ -41,17 +43,21 @@ const lockFile = join(import.meta.dirname, '..', 'tools.lock.json');
 /** Everything that runs in the demo. */
 export interface World {
   readonly url: string;
+  /** Where the admin API is. */
+  readonly adminUrl: string;
   readonly gate: Gate<Workspace>;
-  readonly issuers: { readonly auth0: LocalIssuer; readonly entra: LocalIssuer; readonly cognito: LocalIssuer };
+  readonly issuers: Issuers;
   readonly pdp: Sidecar;
   /** What holds the documents, for people to read. */
   readonly database: string;
   readonly audited: readonly (AuditEntry & { readonly time: string })[];
+  /** The same records, in trails that can be verified. */
+  readonly verifyTrail: VerifiedTrail['verify'];
   close(): Promise<void>;
 }
 
 /**
- * Starts everything: three identity providers, the PDP, the tenants and their data, and the guarded MCP server.
+ * Starts everything: four identity providers, the PDP, the tenants and their data, and the guarded MCP server.
  *
  * With the real providers, `domain`, `tenant` and `userPoolId` stay and the base URLs of the local ones go.
  */
@@ -78,6 +84,7 @@ async function open(options: WorldOptions, opened: { close(): Promise<unknown> }
     auth0: keep(await startIssuer('auth0')),
     entra: keep(await startIssuer('entra')),
     cognito: keep(await startIssuer('cognito')),
+    okta: keep(await startIssuer('okta')),
   };
   const pdp = keep(
     await cerbosSidecar({
@@ -88,14 +95,15 @@ async function open(options: WorldOptions, opened: { close(): Promise<unknown> }
         : { onPolicyError: (error) => options.onPolicyError?.(error.message) }),
     }),
   );
-  const store = keep(memoryStore());
+  const store = keep(memoryStore({ plans }));
   await seedTenants(store);
   const database = keep(await openDatabase(options.databaseUrl));
   const stores = { rls: database.rls, keys: keep(keyvStorage({ keyv: new Keyv() })) };
   await seedRecords((context) => openWorkspace(stores, context));
   const memory = memoryAudit();
+  const { trail, verify } = await openTrail();
   const audit = keep(
-    options.auditFile === undefined ? memory : allOf(memory, auditLog({ destination: options.auditFile })),
+    allOf(memory, trail, ...(options.auditFile === undefined ? [] : [auditLog({ destination: options.auditFile })])),
   );
 
   const http = createServer();
@@ -109,32 +117,25 @@ async function open(options: WorldOptions, opened: { close(): Promise<unknown> }
       return new Promise((resolve) => http.close(resolve));
     },
   });
-  const url = `http://127.0.0.1:${String((http.address() as AddressInfo).port)}/mcp`;
+  const origin = `http://127.0.0.1:${String((http.address() as AddressInfo).port)}`;
+  const url = `${origin}/mcp`;
+  const adminUrl = `${origin}/admin`;
 
+  const { tenants, limiter, usage, api } = administration({
+    registry: registry({ store }),
+    identity: adminVerifier(issuers),
+    pdp,
+    audit,
+    resource: adminUrl,
+    authorizationServers: [issuers.auth0.issuer, issuers.okta.issuer],
+  });
+  keep(limiter);
+  keep(usage);
   const gate = portcullis({
-    identity: verifier([
-      auth0({
-        name: 'auth0',
-        issuer: issuers.auth0.issuer,
-        audience: fixtures.audience,
-        requireOrganization: true,
-        rolesClaim: fixtures.auth0.rolesClaim,
-      }),
-      entra({
-        name: 'entra',
-        authority: issuers.entra.origin,
-        tenant: 'registered',
-        audience: fixtures.entra.audience,
-      }),
-      cognito({
-        name: 'cognito',
-        endpoint: issuers.cognito.origin,
-        userPoolId: fixtures.cognito.userPoolId,
-        clientIds: [fixtures.cognito.client],
-        tokenUse: 'access',
-      }),
-    ]),
-    tenants: resolver({ registry: registry({ store }) }),
+    identity: mcpVerifier(issuers),
+    tenants,
+    limiter,
+    usage,
     pdp,
     audit,
     storage: (context) => openWorkspace(stores, context),
@@ -153,16 +154,27 @@ async function open(options: WorldOptions, opened: { close(): Promise<unknown> }
   // A server of yours would refuse to start (`assertReconciled`); in the demo you are invited to break the policies.
   if (findings.length > 0) options.onUnreconciled?.(formatFindings(findings));
   const endpoint = keep(gate.serve(() => workspaceServer(gate)));
-  listen(http, endpoint);
+  listen(http, { endpoint, api });
 
-  return { url, gate, issuers, pdp, database: database.description, audited: memory.entries };
+  return {
+    url,
+    adminUrl,
+    gate,
+    issuers,
+    pdp,
+    database: database.description,
+    audited: memory.entries,
+    verifyTrail: verify,
+  };
 }
 
-function listen(http: Server, endpoint: McpEndpoint): void {
+function listen(http: Server, { endpoint, api }: { readonly endpoint: McpEndpoint; readonly api: Admin }): void {
   const listener = getRequestListener((request, { incoming }) => {
+    const connection = { peerAddress: incoming.socket.remoteAddress };
     const { pathname } = new URL(request.url);
-    if (pathname !== '/mcp' && !pathname.startsWith('/.well-known/')) return new Response(undefined, { status: 404 });
-    return endpoint.fetch(request, { peerAddress: incoming.socket.remoteAddress });
+    if (pathname.startsWith('/admin')) return api.fetch(request, connection);
+    if (pathname === '/mcp' || pathname.startsWith('/.well-known/')) return endpoint.fetch(request, connection);
+    return new Response(undefined, { status: 404 });
   });
   http.on('request', (request, response) => void listener(request, response));
 }
