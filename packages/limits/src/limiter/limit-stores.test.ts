@@ -48,20 +48,31 @@ describe.skipIf(skipWithoutRedis())('with a server', () => {
     await redis.stop();
   });
 
-  contract(
-    'on Redis',
-    () => {
-      const prefix = `t${String(count++)}`;
-      const scripts = limitScripts(`tonumber(redis.call('GET', '${prefix}:now'))`);
-      return Promise.resolve({
-        store: new RedisLimits(client, { prefix, timeoutMs: 10_000, refusalCacheMs: 0 }, scripts),
-        setNow: async (at) => {
-          await client.set(`${prefix}:now`, at);
-        },
-      });
-    },
-    60,
-  );
+  const timedRedis = (): Promise<Timed> => {
+    const prefix = `t${String(count++)}`;
+    const scripts = limitScripts(`tonumber(redis.call('GET', '${prefix}:now'))`);
+    return Promise.resolve({
+      store: new RedisLimits(client, { prefix, timeoutMs: 10_000, refusalCacheMs: 0 }, scripts),
+      setNow: async (at) => {
+        await client.set(`${prefix}:now`, at);
+      },
+    });
+  };
+  contract('on Redis', timedRedis, 60);
+
+  it('a lease ends in time also where Redis’ clock jumped back', async () => {
+    const { store, setNow } = await timedRedis();
+    const limits = { concurrentCalls: 1 };
+    await setNow(evening + dayMs);
+    expect(await store.call(alice, limits)).toHaveProperty('place');
+    await setNow(evening);
+    expect(await store.call(alice, limits)).toHaveProperty('refusal');
+    await setNow(evening + 29_999);
+    expect(await store.call(alice, limits)).toHaveProperty('refusal');
+    await setNow(evening + 30_000);
+    expect(await store.call(alice, limits)).toHaveProperty('place');
+    await store.close();
+  });
 });
 let count = 0;
 
@@ -271,6 +282,9 @@ function contract(name: string, open: () => Promise<Timed>, numRuns: number): vo
         await first.place.release();
       }
       expect(await store.call(carol, limits)).toHaveProperty('place');
+      // A place that was given back twice was one.
+      const more = { ...limits, callsPerMonth: 9 };
+      expect(await store.call(alice, more)).toEqual({ refusal: { limit: 'concurrentCalls' } });
       expect(await store.call(alice, limits)).toEqual({
         refusal: { limit: 'callsPerMonth', used: 3, retryAfterMs: 10_000 },
       });

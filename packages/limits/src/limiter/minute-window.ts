@@ -1,8 +1,8 @@
 /** How long a request counts against a limit of requests a minute, in milliseconds. */
-export const windowMs = 60_000;
+const windowMs = 60_000;
 
 /** Requests are counted by the second, in milliseconds: a counter is dropped when the last request in it is too old. */
-export const sliceMs = 1_000;
+const sliceMs = 1_000;
 
 /**
  * How many requests passed lately, in at most 62 counters.

@@ -74,7 +74,7 @@ local function look(key)
     redis.call('HDEL', key, state.oldest)
     state.oldest = state.oldest + 1
   end
-  if state.oldest > state.newest then state.oldest, state.newest = present, present end
+  if state.oldest > state.newest then state.oldest, state.newest, state.total = present, present, 0 end
   if isOld then redis.call('HSET', key, 'total', state.total, 'oldest', state.oldest, 'newest', state.newest) end
   local day = tonumber(fields[4] or today)
   if day < today then state.count = 0 end

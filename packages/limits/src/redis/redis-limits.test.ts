@@ -105,7 +105,7 @@ describe.skipIf(skipWithoutRedis())('a limiter on Redis', () => {
     expect(first).toBeLessThanOrEqual(2000);
     const latest = performance.now() + first + 1;
     // Whether Redis says it or what it said is remembered: nothing promises a moment before that one.
-    for (let wait = first; wait > 100; ) {
+    for (let wait = first; wait > 100;) {
       await sleep(60);
       wait = await waitMs();
       if (wait > 0) expect(performance.now() + wait).toBeGreaterThanOrEqual(askedAt + first - 1);
