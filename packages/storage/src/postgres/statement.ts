@@ -31,14 +31,24 @@ const data: ReadonlySet<string> = new Set([
  * @throws PortcullisError `storage_refused`, with the word
  */
 export function statementKind(text: string, defining: boolean): StatementKind {
-  const bare = withoutLeadingComments(text);
-  const words = bare.replace(/;\s*$/, '').trim().toUpperCase().split(/\s+/);
-  const [first = ''] = /^\(*\s*([A-Z]*)/.exec(bare.toUpperCase())?.slice(1) ?? [];
-  if (data.has(first) && !(defining && bare.includes(';'))) return 'data';
-  // EXPLAIN ANALYZE runs what it explains.
-  const explained = /^EXPLAIN\s*(?:\([^()]*\)\s*|(?:ANALYZE|VERBOSE)\s+)*/i.exec(bare)?.[0];
-  if (explained !== undefined && !defining) return statementKind(bare.slice(explained.length), defining);
-  const whole = words.join(' ');
+  // Almost every statement is one of these, and it may be long: no more of it is read than its first word.
+  if (!defining && data.has(firstWord(text, 0))) return 'data';
+  return kindAfterComments(text, afterComments(text, 0), defining);
+}
+
+function kindAfterComments(text: string, start: number, defining: boolean): StatementKind {
+  const first = firstWord(text, start);
+  if (data.has(first) && !(defining && text.includes(';', start))) return 'data';
+  if (first === 'EXPLAIN' && !defining) {
+    // EXPLAIN ANALYZE runs what it explains.
+    explains.lastIndex = start;
+    const explained = explains.test(text) ? firstWord(text, afterComments(text, explains.lastIndex)) : '';
+    if (data.has(explained)) return 'data';
+    throw refused(`\`EXPLAIN ${explained}\` has no place in a tenant’s transaction`);
+  }
+  const whole = controls.has(first)
+    ? text.slice(start).replace(/;\s*$/, '').trim().toUpperCase().replace(/\s+/g, ' ')
+    : '';
   if (/^(?:BEGIN|START)(?: TRANSACTION| WORK)?$/.test(whole)) return 'begin';
   if (/^(?:COMMIT|END)(?: TRANSACTION| WORK)?$/.test(whole)) return 'commit';
   if (/^(?:ROLLBACK|ABORT)(?: TRANSACTION| WORK)?$/.test(whole)) return 'rollback';
@@ -46,20 +56,44 @@ export function statementKind(text: string, defining: boolean): StatementKind {
   if (defining) return 'defining';
   if (first === 'BEGIN' || first === 'START')
     throw refused('the transaction is open already: its isolation and access mode are options of `withTenant`');
-  throw refused(`\`${first === '' ? bare.slice(0, 20) : first}\` has no place in a tenant’s transaction`);
+  throw refused(`\`${first === '' ? text.slice(start, start + 20) : first}\` has no place in a tenant’s transaction`);
 }
 
-/** PostgreSQL's block comments nest. */
-function withoutLeadingComments(text: string): string {
-  let at = 0;
-  for (;;) {
-    at += /^\s*/.exec(text.slice(at))?.[0].length ?? 0;
+const controls: ReadonlySet<string> = new Set([
+  'BEGIN',
+  'START',
+  'COMMIT',
+  'END',
+  'ROLLBACK',
+  'ABORT',
+  'SAVEPOINT',
+  'RELEASE',
+]);
+
+const explains = /EXPLAIN\s*(?:\([^()]*\)\s*|(?:ANALYZE|VERBOSE)\s+)*/iy;
+const word = /[\s(]*([A-Za-z]*)/y;
+
+/** In upper case; `''` where there is none, as before a comment. */
+function firstWord(text: string, start: number): string {
+  word.lastIndex = start;
+  return word.exec(text)?.[1]?.toUpperCase() ?? '';
+}
+
+const space = /\s*/y;
+const lineEnd = /[\r\n]|$/g;
+
+/** Where the comments at the beginning end. PostgreSQL's block comments nest. */
+function afterComments(text: string, start: number): number {
+  for (let at = start; ;) {
+    space.lastIndex = at;
+    space.test(text);
+    at = space.lastIndex;
     if (text.startsWith('--', at)) {
-      const end = /[\r\n]/.exec(text.slice(at));
-      if (end === null) return '';
-      at += end.index + 1;
+      lineEnd.lastIndex = at;
+      lineEnd.test(text);
+      at = lineEnd.lastIndex;
     } else if (text.startsWith('/*', at)) at = afterBlockComment(text, at);
-    else return text.slice(at);
+    else return at;
   }
 }
 
