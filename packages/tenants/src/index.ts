@@ -21,6 +21,23 @@ export type { Invalidations, TenantChange } from './registry/invalidations.js';
 export { registry, requireGoodStanding, type Registry, type RegistryOptions } from './registry/registry.js';
 export { hintReader, type HintOptions, type HintReader, type Hints } from './resolver/hints.js';
 export { resolver, type ResolverOptions } from './resolver/resolver.js';
+export {
+  migrateToTenants,
+  undoMigration,
+  type AddedMember,
+  type ExistingUser,
+  type MigrationJournal,
+  type MigrationOptions,
+  type MigrationReport,
+  type UndoReport,
+} from './single-tenant/migrate.js';
+export {
+  singleTenant,
+  systemTenant,
+  type SingleTenantOptions,
+  type SingleTenantRoles,
+} from './single-tenant/single-tenant.js';
+export { tenancy, type TenancyOptions } from './single-tenant/tenancy.js';
 export { memoryStore, type MemoryStoreOptions } from './store/memory.js';
 export type { NewTenant, TenantUpdate } from './store/record.js';
 export type {
