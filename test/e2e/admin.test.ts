@@ -22,8 +22,24 @@ interface Problem {
 }
 
 const problemOf = async (response: Response): Promise<Problem> => (await response.json()) as Problem;
-const jsonOf = async (response: Response): Promise<Record<string, any>> =>
-  (await response.json()) as Record<string, any>;
+/** The members that the tests look at, of all answers. */
+interface Json {
+  readonly id: string;
+  readonly state: string;
+  readonly token: string;
+  readonly version: number;
+  readonly nextCursor?: string;
+  readonly tenants: unknown;
+  readonly sessions: unknown;
+  readonly status: { readonly state: string };
+  readonly record: { readonly name: string; readonly value: string };
+  readonly records: readonly { readonly trail: string }[];
+  readonly grants: readonly unknown[];
+  readonly job: { readonly id: string };
+  readonly archives: readonly unknown[];
+}
+
+const jsonOf = async (response: Response): Promise<Json> => (await response.json()) as Json;
 
 /** Reads a record, and sends a change of it with its entity tag. */
 async function change(
@@ -31,7 +47,7 @@ async function change(
   line: string,
   body: unknown,
   from?: string,
-  headers: Ask['headers'] = {},
+  headers: Readonly<Record<string, string>> = {},
 ): Promise<Response> {
   const [, path = ''] = line.split(' ');
   const read = await world.ask(who, `GET ${from ?? path}`, { headers });
@@ -278,7 +294,7 @@ describe('another tenant', () => {
 });
 
 describe('operators with grants', () => {
-  const acting = (grant: string): Ask['headers'] => ({ 'x-operator-grant': grant });
+  const acting = (grant: string): Readonly<Record<string, string>> => ({ 'x-operator-grant': grant });
 
   it('act in the tenant as far as the grant goes, marked, and change nothing', async () => {
     const asked = await world.ask('support', 'POST /operators/grants', {
@@ -319,7 +335,7 @@ describe('operators with grants', () => {
       (await problemOf(await world.ask('support', 'GET /tenants', { headers: { ...reason, ...acting(id) } }))).code,
     ).toBe('grant_invalid');
     const seen = await jsonOf(await world.ask('owner', 'GET /tenants/acme/grants'));
-    expect(seen['grants'][0]).toMatchObject({ id, operator: 'staff#sam', approvedBy: 'staff#sue' });
+    expect(seen.grants[0]).toMatchObject({ id, operator: 'staff#sam', approvedBy: 'staff#sue' });
     expect((await world.ask('security', `DELETE /operators/grants/${id}`)).status).toBe(200);
     expect((await problemOf(await world.ask('support', 'GET /tenants/acme/users', { headers: acting(id) }))).code).toBe(
       'grant_invalid',
@@ -455,7 +471,7 @@ describe('changes', () => {
     expect((await problemOf(await owner({ features: { beta: null } }))).code).toBe('denied');
     expect(await jsonOf(await owner({ allowedTools: [] }))).toMatchObject({ allowedTools: [] });
     const opened = await jsonOf(await operator({ allowedTools: null, features: { beta: null } }));
-    expect(opened).toEqual({ features: { canary: false }, version: opened['version'] });
+    expect(opened).toEqual({ features: { canary: false }, version: opened.version });
   });
 
   it('of the plan are refused where there is no such plan', async () => {
@@ -474,7 +490,7 @@ describe('changes', () => {
     expect(suspended.status).toBe(200);
     expect((await problemOf(await world.ask('otherOwner', 'GET /tenants/globex'))).code).toBe('tenant_suspended');
     const me = await jsonOf(await world.ask('otherOwner', 'GET /me'));
-    expect(me['tenants']).toEqual([{ id: 'globex', standing: 'suspended' }]);
+    expect(me.tenants).toEqual([{ id: 'globex', standing: 'suspended' }]);
     await change('security', 'PUT /tenants/globex/status', { state: 'active' }, undefined, reason);
     expect((await world.ask('otherOwner', 'GET /tenants/globex')).status).toBe(200);
   });
@@ -820,7 +836,7 @@ describe('the rest of a tenant’s life', () => {
             authorization: `Bearer ${await world.token('stranger', claims)}`,
             'content-type': 'application/json',
           },
-          body: JSON.stringify({ token: sent['token'] }),
+          body: JSON.stringify({ token: sent.token }),
         }),
       );
     expect((await problemOf(await accept({ email: 'eve@acme.example' }))).code).toBe('invitation_invalid');
@@ -831,7 +847,7 @@ describe('the rest of a tenant’s life', () => {
     );
     await change('owner', 'DELETE /tenants/acme/users/customers%23eve', undefined);
     const listed = JSON.stringify(await jsonOf(await world.ask('owner', 'GET /tenants/acme/invitations')));
-    expect(listed).not.toContain(String(sent['token']).split('.')[2]);
+    expect(listed).not.toContain(sent.token.split('.')[2]);
   });
 
   it('proves a domain by its record', async () => {
@@ -840,7 +856,7 @@ describe('the rest of a tenant’s life', () => {
     );
     const verify = (): Promise<Response> => world.ask('owner', 'POST /tenants/acme/domains/acme.example/verify');
     expect((await problemOf(await verify())).code).toBe('domain_unverified');
-    world.txt.set(claimed['record'].name, claimed['record'].value);
+    world.txt.set(claimed.record.name, claimed.record.value);
     expect(await jsonOf(await verify())).toMatchObject({ domains: [{ domain: 'acme.example', state: 'verified' }] });
     expect(
       (
@@ -915,7 +931,7 @@ describe('the rest of a tenant’s life', () => {
         const [items] = Object.values(body).filter((value): value is unknown[] => Array.isArray(value));
         seen.push(...(items ?? []).map((item) => JSON.stringify(item)));
         const link = /^<\/admin(.+)>; rel="next"$/.exec(response.headers.get('link') ?? '')?.[1];
-        expect(link === undefined).toBe(body['nextCursor'] === undefined);
+        expect(link === undefined).toBe(body.nextCursor === undefined);
         next = link;
       }
       expect(new Set(seen).size).toBe(seen.length);
@@ -925,7 +941,7 @@ describe('the rest of a tenant’s life', () => {
 
   it('shows a tenant its own trail alone', async () => {
     const { records } = await jsonOf(await world.ask('owner', 'GET /tenants/acme/audit-log?limit=1000'));
-    expect(new Set(records.map((record: { trail: string }) => record.trail))).toEqual(new Set(['tenant:acme']));
+    expect(new Set(records.map((record) => record.trail))).toEqual(new Set(['tenant:acme']));
     expect(JSON.stringify(records)).not.toContain('gina');
   });
 });
@@ -937,15 +953,15 @@ describe('jobs', () => {
       world.ask('operator', line, { ...ask, headers: { ...reason, ...ask.headers } }, api);
     const body = { id: 'fresh', name: 'Fresh', plan: 'pro' };
     const planned = await ask('POST /tenants?dryRun=true', { body });
-    expect([planned.status, (await jsonOf(planned))['state']]).toEqual([200, 'planned']);
+    expect([planned.status, (await jsonOf(planned)).state]).toEqual([200, 'planned']);
     expect(await world.store.getTenant('fresh' as never)).toBeUndefined();
     const started = await ask('POST /tenants', { body });
     expect(started.status).toBe(202);
     const location = (started.headers.get('location') ?? '').slice('/admin'.length);
-    const done = async (at: string): Promise<Record<string, any>> => {
+    const done = async (at: string): Promise<Json> => {
       for (;;) {
         const job = await jsonOf(await ask(`GET ${at}`));
-        if (job['state'] !== 'running') return job;
+        if (job.state !== 'running') return job;
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
     };
@@ -956,11 +972,11 @@ describe('jobs', () => {
     expect(ending.status).toBe(202);
     const ended = await done((ending.headers.get('location') ?? '').slice('/admin'.length));
     expect(ended).toMatchObject({ action: 'deprovision', state: 'retained' });
-    expect((await jsonOf(await ask('GET /tenants/fresh')))['status'].state).toBe('suspended');
+    expect((await jsonOf(await ask('GET /tenants/fresh'))).status.state).toBe('suspended');
     expect((await ask('POST /tenants/fresh/cancel')).status).toBe(202);
-    await done(`/tenants/fresh/jobs/${String((await jsonOf(await ask('GET /tenants/fresh/jobs')))['job'].id)}`);
-    expect((await jsonOf(await ask('GET /tenants/fresh')))['status'].state).toBe('active');
-    expect((await jsonOf(await ask('GET /tenants/fresh/jobs')))['archives'].length).toBe(1);
+    await done(`/tenants/fresh/jobs/${(await jsonOf(await ask('GET /tenants/fresh/jobs'))).job.id}`);
+    expect((await jsonOf(await ask('GET /tenants/fresh'))).status.state).toBe('active');
+    expect((await jsonOf(await ask('GET /tenants/fresh/jobs'))).archives.length).toBe(1);
     expect((await ask('GET /tenants/fresh/jobs/another')).status).toBe(404);
   });
 

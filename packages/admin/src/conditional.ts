@@ -17,15 +17,15 @@ export function requireMatch(ifMatch: string | undefined, current: string | unde
   if (!matches) throw new PortcullisError('precondition_failed');
 }
 
-/** Whether `If-None-Match` names the present state. Tags are compared weakly. @see RFC 9110, section 13.1.2 */
+/**
+ * Whether `If-None-Match` names the present state. Tags are compared weakly; a header that is malformed names none, and
+ * costs the caller an answer that it had. @see RFC 9110, section 13.1.2
+ */
 export function isUnchanged(ifNoneMatch: string | undefined, current: string | undefined): boolean {
-  if (ifNoneMatch === undefined || current === undefined) return false;
-  return (
-    ifNoneMatch.trim() === '*' ||
-    tagsOf(ifNoneMatch)
-      .map((tag) => tag.replace(/^W\//, ''))
-      .includes(current)
-  );
+  const header = ifNoneMatch?.trim();
+  if (header === undefined || current === undefined) return false;
+  if (header === '*') return true;
+  return tagList.test(header) && tagsIn(header).some((tag) => tag.replace(/^W\//, '') === current);
 }
 
 /** Whether a `PUT` says that the record has to be new. */
@@ -39,5 +39,9 @@ export function hasToBeNew(ifNoneMatch: string | undefined): boolean {
 function tagsOf(header: string): readonly string[] {
   const value = header.trim();
   if (!tagList.test(value)) throw new PortcullisError('request_invalid', 'the entity tag is malformed');
-  return value.match(/(?:W\/)?"[^"]*"/g) ?? [];
+  return tagsIn(value);
+}
+
+function tagsIn(header: string): readonly string[] {
+  return header.match(/(?:W\/)?"[^"]*"/g) ?? [];
 }
