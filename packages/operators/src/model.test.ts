@@ -262,25 +262,29 @@ async function agree(run: readonly Step[], openStore: (clock: () => number) => G
   for (const grant of model) expect((await store.get(grant.id))?.uses).toBe(grant.uses);
 }
 
-describe('over any sequence of requests, approvals, revocations, uses, suspensions and time', () => {
-  it('a use succeeds if, and only if, a live, matching, approved grant exists (in memory)', async () => {
-    await fc.assert(
-      fc.asyncProperty(steps, (run) => agree(run, (clock) => memoryGrants({ clock }))),
-      { numRuns: 150 },
-    );
-    expect(Math.min(used.support, used.break_glass)).toBeGreaterThan(40);
-  });
-
-  it.skipIf(skipWithoutRedis())(
-    'a use succeeds if, and only if, a live, matching, approved grant exists (Redis)',
-    async () => {
-      redis = await startRedis();
-      const store = keyvGrants(new Keyv({ store: new KeyvRedis(redis.url) }));
+describe(
+  'over any sequence of requests, approvals, revocations, uses, suspensions and time',
+  { timeout: 120_000 },
+  () => {
+    it('a use succeeds if, and only if, a live, matching, approved grant exists (in memory)', async () => {
       await fc.assert(
-        fc.asyncProperty(steps, (run) => agree(run, () => store)),
-        { numRuns: 60 },
+        fc.asyncProperty(steps, (run) => agree(run, (clock) => memoryGrants({ clock }))),
+        { numRuns: 80 },
       );
-      await store.close();
-    },
-  );
-});
+      expect(Math.min(used.support, used.break_glass)).toBeGreaterThan(20);
+    });
+
+    it.skipIf(skipWithoutRedis())(
+      'a use succeeds if, and only if, a live, matching, approved grant exists (Redis)',
+      async () => {
+        redis = await startRedis();
+        const store = keyvGrants(new Keyv({ store: new KeyvRedis(redis.url) }));
+        await fc.assert(
+          fc.asyncProperty(steps, (run) => agree(run, () => store)),
+          { numRuns: 30 },
+        );
+        await store.close();
+      },
+    );
+  },
+);

@@ -5,6 +5,7 @@ import {
   isSealedOperatorContext,
   principalOf,
   tenantId,
+  type Decision,
   type Identity,
   type OperatorEvent,
   type Tenant,
@@ -164,6 +165,23 @@ describe('what an operator does from outside', () => {
   it('is recorded when it is denied, with the code', async () => {
     expect(await refusal(staff.authorize(people.sam, { action: 'suspend', tenant: acme, ...request }))).toBe('denied');
     expect(events).toMatchObject([{ effect: 'deny', action: 'tenant.suspend', tenant: 'acme', code: 'denied' }]);
+  });
+
+  it('is not done under an obligation, nor on an answer to something else', async () => {
+    const answering = (change: (decision: Decision) => readonly Decision[]): Operators =>
+      make({
+        pdp: {
+          ...pdp,
+          check: async (asked) => [change((await pdp.check(asked))[0]![0]!)],
+        },
+      });
+    const obligation = { id: 'o', type: 'human_approval', properties: {} };
+    const wanted = { action: 'read', tenant: acme, ...request };
+    const asks = answering((decision) => [{ ...decision, obligations: [obligation] }]);
+    expect(await refusal(asks.authorize(people.olga, wanted))).toBe('obligation_failed');
+    for (const lie of [() => [], (decision: Decision) => [{ ...decision, action: 'suspend' }]])
+      expect(await refusal(answering(lie).authorize(people.olga, wanted))).toBe('pdp_unavailable');
+    expect(events.map(({ effect }) => effect)).toEqual(['deny', 'deny', 'deny']);
   });
 
   it('is denied to everybody else', async () => {
@@ -401,6 +419,7 @@ describe('a stolen grant', () => {
     ['another operator', () => people.olga],
     ['a user of a customer', () => people.mallory],
     ['the same person with another client', () => person('sam', 'Support', { clientId: 'agent' })],
+    ['a program under the same key', () => person('sam', 'Support', { kind: 'client' })],
     ['the same person with no client', () => person('sam', 'Support', { clientId: undefined })],
     [
       'the same subject at another provider',
@@ -498,6 +517,11 @@ describe('a break-glass grant', () => {
     now += 15 * minute;
     expect(await refusal(staff.approve(people.sue, id, request))).toBe('grant_invalid');
     expect((await staff.grants(people.olga)).grants).toMatchObject([{ state: 'lapsed' }]);
+    // It is not even on record that it was approved.
+    expect(events.map(({ action, effect }) => `${action} ${effect}`)).toEqual([
+      'grant.request allow',
+      'grant.approve deny',
+    ]);
   });
 
   it('lapses also while the approval is being recorded', async () => {
@@ -557,6 +581,10 @@ describe('a revocation', () => {
     expect(await staff.revoke(people.sue, id, request)).toMatchObject({ state: 'revoked', revokedBy: 'staff#sam' });
     expect(await refusal(staff.use(people.sam, { id, ...request }))).toBe('grant_invalid');
     expect(await refusal(staff.recheck(people.sam, { id, ...request }))).toBe('grant_invalid');
+    expect(events.slice(1, 3)).toMatchObject([
+      { action: 'grant.revoke', effect: 'allow', operator: { key: 'staff#sam' }, tenant: 'acme', grant: id },
+      { action: 'grant.revoke', effect: 'allow', operator: { key: 'staff#sue' }, tenant: 'acme', grant: id },
+    ]);
   });
 
   it('is for oneself and for those whom policy lets revoke', async () => {

@@ -31,6 +31,7 @@ export const grantRecord: z.ZodType<GrantRecord> = z
     version: z.number().int().positive(),
   })
   .refine((record) => (record.startsAt === undefined) === (record.expiresAt === undefined), 'half begun')
+  .refine((record) => record.kind === 'break_glass' || record.startsAt !== undefined, 'support that has not begun')
   .refine(
     (record) => record.kind === 'support' || record.startsAt === undefined || record.approvedBy !== undefined,
     'begun without approval',

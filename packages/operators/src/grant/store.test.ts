@@ -213,6 +213,8 @@ describe.skipIf(skipWithoutRedis())('with Redis', () => {
     ['another version', { version: '7' }],
     ['no count', { uses: 'many' }],
     ['a part that is missing', { uses: undefined }],
+    ['a support grant that has not begun', { record: { startsAt: undefined, expiresAt: undefined } }],
+    ['one that is half begun', { record: { kind: 'break_glass', expiresAt: undefined } }],
     ['one that begins without approval', { record: { kind: 'break_glass' } }],
     ['one with more in it', { record: { admin: true } }],
   ])('%s is a failure and no miss', async (_what, damage) => {

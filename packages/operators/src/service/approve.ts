@@ -49,7 +49,8 @@ export async function approveGrant(parts: Parts, identity: Identity, id: string,
 
 function requirePending(record: GrantRecord, now: number): void {
   const state = stateOf(record, now);
-  if (record.kind !== 'break_glass' || state !== 'pending') throw grantInvalid(`the grant is ${state}, not pending`);
+  // A support grant never is: it holds from the start.
+  if (state !== 'pending') throw grantInvalid(`the grant is ${state}, not pending`);
 }
 
 /**
