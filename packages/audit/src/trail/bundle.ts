@@ -10,7 +10,7 @@ import type { TrailStore } from './store.js';
 
 /** What goes into a bundle. */
 export interface ExportOptions {
-  readonly store: TrailStore;
+  readonly store: Pick<TrailStore, 'trails' | 'records' | 'checkpoints'>;
   /** The public keys of the checkpoints: they go along. */
   readonly keys: readonly CheckpointKey[];
   /** Which trails. `all` has the checkpoints over all trails in it, and with them every trail's name. */
@@ -78,7 +78,7 @@ interface Range {
 
 /** From the last checkpoint before the period to the first one behind it. */
 async function rangeOf(
-  store: TrailStore,
+  store: ExportOptions['store'],
   trail: string,
   from: number | undefined,
   to: number | undefined,
@@ -106,7 +106,7 @@ async function rangeOf(
 
 /** The numbers of the first and the last record of a period; `last` 0 where there is none. */
 async function recordsWithin(
-  store: TrailStore,
+  store: ExportOptions['store'],
   trail: string,
   from = -Infinity,
   to = Infinity,

@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileJournal, trailFile, type FileJournalOptions } from './file-journal.js';
-import { journalTrails, readLine } from './journal-trails.js';
+import { journalReader, journalTrails, type TrailLines } from './journal-trails.js';
 import { readLines } from './read-lines.js';
 import type { TrailStore } from './store.js';
 
@@ -34,40 +34,20 @@ export async function fileTrails(options: FileJournalOptions): Promise<TrailStor
   }
 }
 
-/** What an auditor reads: the records and the checkpoints of a file. */
-export interface TrailFile {
-  records(): AsyncIterable<string>;
-  checkpoints(): AsyncIterable<string>;
-}
-
 /**
  * Reads the file of a folder without opening it for writing, whoever writes there.
  *
  * @param path - the folder, or the file
  */
-export function readTrailFile(path: string): TrailFile {
-  async function* lines(): AsyncGenerator<string> {
-    const file = await open(path.endsWith('.jsonl') ? path : join(path, trailFile), 'r');
-    try {
-      yield* readLines(file, (await file.stat()).size);
-    } finally {
-      await file.close();
-    }
-  }
-  return {
-    async *records() {
-      for await (const line of lines()) if (!isCheckpoint(line)) yield line;
-    },
-    async *checkpoints() {
-      for await (const line of lines()) {
-        if (!isCheckpoint(line)) continue;
-        const read = readLine(line);
-        yield read !== undefined && 'checkpoint' in read ? read.checkpoint.jws : line;
+export function readTrailFile(path: string): TrailLines {
+  return journalReader({
+    async *read() {
+      const file = await open(path.endsWith('.jsonl') ? path : join(path, trailFile), 'r');
+      try {
+        yield* readLines(file, (await file.stat()).size);
+      } finally {
+        await file.close();
       }
     },
-  };
-}
-
-function isCheckpoint(line: string): boolean {
-  return line.startsWith('{"checkpoint":');
+  });
 }

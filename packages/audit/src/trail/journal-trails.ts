@@ -86,9 +86,7 @@ export async function journalTrails(journal: TrailJournal): Promise<TrailStore> 
         for (const next of checkpoints) states.set(next.trail, afterCheckpoint(stateOf(next.trail), next));
         return true;
       }),
-    find: (query) => find(journal, query),
-    records: (range) => recordsOf(journal, range ?? {}),
-    checkpoints: (trail) => checkpointsOf(journal, trail),
+    ...journalReader(journal),
     trails: () => Promise.resolve([...states.keys()].filter((trail) => trail !== allTrails).sort()),
     remove: ({ trail, seq, checkpointN, tombstone }) =>
       exclusively(async () => {
@@ -108,6 +106,26 @@ export async function journalTrails(journal: TrailJournal): Promise<TrailStore> 
         return true;
       }),
     close: () => exclusively(() => journal.close()),
+  };
+}
+
+/** What can be asked of lines that somebody else writes. */
+export type TrailLines = Pick<TrailStore, 'find' | 'records' | 'checkpoints' | 'trails'>;
+
+/** Reads the trails of a journal. What is neither a record nor a checkpoint is given as it is, for a verification. */
+export function journalReader(journal: Pick<TrailJournal, 'read'>): TrailLines {
+  return {
+    find: (query) => find(journal, query),
+    records: (range) => recordsOf(journal, range ?? {}),
+    checkpoints: (trail) => checkpointsOf(journal, trail),
+    async trails() {
+      const names = new Set<string>();
+      for await (const line of journal.read()) {
+        const read = readLine(line);
+        if (read !== undefined) names.add('record' in read ? read.record.trail : read.checkpoint.trail);
+      }
+      return [...names].filter((name) => name !== allTrails).sort();
+    },
   };
 }
 
@@ -171,7 +189,7 @@ async function* remaining(
 }
 
 async function* recordsOf(
-  journal: TrailJournal,
+  journal: Pick<TrailJournal, 'read'>,
   { trail, after = 0, upTo = Infinity }: TrailRange,
 ): AsyncIterable<string> {
   const whole = trail === undefined && after === 0 && upTo === Infinity;
@@ -187,7 +205,7 @@ async function* recordsOf(
   }
 }
 
-async function* checkpointsOf(journal: TrailJournal, trail: string | undefined): AsyncIterable<string> {
+async function* checkpointsOf(journal: Pick<TrailJournal, 'read'>, trail: string | undefined): AsyncIterable<string> {
   for await (const line of journal.read()) {
     if (!line.startsWith('{"checkpoint":')) continue;
     const read = readLine(line);
@@ -196,7 +214,7 @@ async function* checkpointsOf(journal: TrailJournal, trail: string | undefined):
   }
 }
 
-async function find(journal: TrailJournal, query: StoreQuery): Promise<readonly ChainedRecord[]> {
+async function find(journal: Pick<TrailJournal, 'read'>, query: StoreQuery): Promise<readonly ChainedRecord[]> {
   const matches = matcher(query);
   const order = positionOrder(query.order);
   const found: ChainedRecord[] = [];
