@@ -108,7 +108,7 @@ describe.skipIf(skipWithoutRedis())('while Redis is down', () => {
     await client.connect();
     const errors: unknown[] = [];
     const limits = limiter({
-      store: redisLimits(client, { timeoutMs: 1000, refusalCacheMs: 0 }),
+      store: redisLimits(client, { timeoutMs: 10_000, refusalCacheMs: 0 }),
       retryMs: 50,
       onError: (error) => errors.push(error),
       ...options,
@@ -140,7 +140,7 @@ describe.skipIf(skipWithoutRedis())('while Redis is down', () => {
     expect(errors).toHaveLength(1);
 
     await redis.start();
-    await expect.poll(send, { timeout: 10_000 }).toBe('passed');
+    await expect.poll(send, { timeout: 30_000 }).toBe('passed');
     for (let sent = 0; sent < 40; sent++) await send();
     // Never more than the limit; fewer where an answer was lost on its way, as one may be for each of the ten.
     expect(passed).toBeLessThanOrEqual(30);
@@ -167,7 +167,7 @@ describe.skipIf(skipWithoutRedis())('while Redis is down', () => {
           if (said === 'passed') after++;
           return after;
         },
-        { timeout: 10_000, interval: 5 },
+        { timeout: 30_000, interval: 5 },
       )
       .toBe(25);
     expect(await code(limits.request(context))).toBe('rate_limited');
@@ -183,7 +183,7 @@ describe.skipIf(skipWithoutRedis())('while Redis is down', () => {
         return client.evalSha(sha, options);
       },
     };
-    const limits = limiter({ store: redisLimits(counting, { timeoutMs: 300 }), retryMs: 60_000 });
+    const limits = limiter({ store: redisLimits(counting, { timeoutMs: 2000 }), retryMs: 60_000 });
     await limits.request(context);
     redis.signal('SIGSTOP');
     const said = await Promise.all(Array.from({ length: 50 }, () => code(limits.request(context))));
@@ -195,7 +195,7 @@ describe.skipIf(skipWithoutRedis())('while Redis is down', () => {
 
   it('usage is kept, added up, and counted once when it is back', async () => {
     const { redis, client } = await setUp();
-    const usage = redisUsage(client, { timeoutMs: 500 });
+    const usage = redisUsage(client, { timeoutMs: 10_000 });
     const errors: unknown[] = [];
     const tracker = usageTracker({ sink: usage, onError: (error) => errors.push(error) });
     for (let count = 0; count < 100; count++) tracker.record({ ...event, user: `u${String(count % 7)}` });
@@ -212,10 +212,10 @@ describe.skipIf(skipWithoutRedis())('while Redis is down', () => {
             () => true,
             () => false,
           ),
-        { timeout: 10_000 },
+        { timeout: 30_000 },
       )
       .toBe(true);
-    expect(await tracker.close()).toEqual([]);
+    expect(await tracker.close({ timeoutMs: 30_000 })).toEqual([]);
     const report = await usageReport(usage, contextFor(), { month: '2026-05' });
     expect(report.totals.requests).toBe(300);
     expect(errors).toHaveLength(1);
@@ -251,7 +251,7 @@ describe('while PostgreSQL is down', () => {
     for (let count = 0; count < 50; count++) tracker.record(event);
     await expect(tracker.flush()).rejects.toThrow();
     await postgres.restart();
-    expect(await tracker.close()).toEqual([]);
+    expect(await tracker.close({ timeoutMs: 30_000 })).toEqual([]);
     const report = await usageReport(usage, contextFor(), { month: '2026-05' });
     expect(report.totals.requests).toBe(150);
   });

@@ -85,10 +85,11 @@ describe.skipIf(skipWithoutRedis())('a limiter on Redis', () => {
   });
 
   it('says by Redis’ clock when the next request passes, and then it does', async () => {
+    const connected = await client();
     // A server whose midnight is two seconds away.
     const offset = 86_400_000 - (Date.now() % 86_400_000) - 2000;
     const store = new RedisLimits(
-      await client(),
+      connected,
       { prefix: `t${String(count++)}`, timeoutMs: 10_000 },
       limitScripts(`${serverTime} + ${String(offset)}`),
     );
@@ -151,7 +152,7 @@ describe.skipIf(skipWithoutRedis())('a limiter on Redis', () => {
 
   it('gets a killed replica’s places back when their lease ends, and keeps those of calls that run', async () => {
     const prefix = `t${String(count++)}`;
-    const lease = { prefix, leaseMs: 600, timeoutMs: 10_000 };
+    const lease = { prefix, leaseMs: 2000, timeoutMs: 10_000 };
     const dying = await client();
     const killed = limiter({ store: redisLimits(dying, lease) });
     const alive = limiter({ store: redisLimits(await client(), lease) });
@@ -165,8 +166,8 @@ describe.skipIf(skipWithoutRedis())('a limiter on Redis', () => {
     dying.destroy();
     await expect.poll(() => passed(alive.call(context)), { timeout: 10_000 }).toBe(1);
     await expect.poll(() => passed(alive.session(context, 'next')), { timeout: 10_000 }).toBe(1);
-    // Several leases later those that are held are held still.
-    await sleep(1500);
+    // After more than a lease those that are held are held still.
+    await sleep(3000);
     await expect(alive.call(context)).rejects.toEqual(refusal('concurrency_exceeded'));
     await expect(alive.session(context, 'one more')).rejects.toEqual(refusal('quota_exceeded'));
     await session.release();
@@ -203,25 +204,27 @@ describe.skipIf(skipWithoutRedis())('a limiter on Redis', () => {
 
   it('counts no call whose answer came too late', async () => {
     const real = await client();
-    let isSlow = false;
+    let held: Promise<void> | undefined;
     const slow: RedisClient = {
       eval: (script, options) => real.eval(script, options),
       evalSha: async (sha, options) => {
+        const waits = held;
+        held = undefined;
         const answer = await real.evalSha(sha, options);
-        if (isSlow) {
-          isSlow = false;
-          await sleep(400);
-        }
+        await waits;
         return answer;
       },
     };
-    const store = redisLimits(slow, { prefix: `t${String(count++)}`, timeoutMs: 200 });
+    const store = redisLimits(slow, { prefix: `t${String(count++)}`, timeoutMs: 1000 });
     const limits = limiter({ store });
     const context = contextFor({ settings: { limits: { concurrentCalls: 1 }, quotas: { callsPerMonth: 5 } } });
     await (await limits.call(context)).release();
-    isSlow = true;
+    let letGo = (): void => undefined;
+    held = new Promise((resolve) => (letGo = resolve));
     await expect(limits.call(context)).rejects.toEqual(refusal('limits_unavailable'));
     const caller = { tenant: tenantId('acme'), user: context.identity.key };
+    expect((await store.read(caller)).callsThisMonth).toBe(2);
+    letGo();
     await expect.poll(async () => (await store.read(caller)).callsThisMonth, { timeout: 10_000 }).toBe(1);
     await limits.call(context);
   });
