@@ -9,7 +9,7 @@ import { ifThere, keysBelow } from '../folder/walk-files.js';
 import type { AdoptionCall, AdoptionCounts, AdoptionPlan, AdoptionStep, Obstacle } from './adoption-step.js';
 import { requireNone, type ObstacleOptions } from './copying/copying-step.js';
 import { folderNotes, type FolderNote, type NotedFolder } from './files/folder-notes.js';
-import { exists, moveFile } from './files/move-file.js';
+import { exists, moveFile, syncFolders } from './files/move-file.js';
 import { removeFile, removeOwnFolder } from './files/remove-own-folder.js';
 import { walkOriginals } from './files/walk-originals.js';
 
@@ -54,8 +54,11 @@ export function adoptFolder(root: string, options: AdoptFolderOptions = {}): Ado
           if (await moveFile(folder, path, [own, ...pathOfKey(path.join('/'))], false)) moved += 1;
           call.progress({ moved, of: found.files.length });
         }
+        const keys = await ownKeys(folder, own);
+        // Those of an earlier call as well.
+        await syncMoved(folder, own, keys, (await folderNotes(call.ledger)).folders);
         const skipped = found.obstacles.length;
-        return { files: (await ownKeys(folder, own)).length, ...(skipped > 0 && { skipped }) };
+        return { files: keys.length, ...(skipped > 0 && { skipped }) };
       }),
     finish: (call) =>
       within(async (folder) => {
@@ -166,8 +169,19 @@ async function moveBack(
     else if (await moveFile(root, [own, ...pathOfKey(key)], key.split('/'), conflicts.has(key))) broughtBack += 1;
     call.progress({ broughtBack, of: keys.length });
   }
+  await syncFolders(root, [[], ...folders.map(({ path }) => path), ...keys.map((key) => key.split('/').slice(0, -1))]);
   await removeOwnFolder(root, own);
   return { broughtBack };
+}
+
+function syncMoved(
+  root: Directory,
+  own: string,
+  keys: readonly string[],
+  folders: readonly NotedFolder[],
+): Promise<void> {
+  const moved = keys.map((key) => [own, ...pathOfKey(key).slice(0, -1)]);
+  return syncFolders(root, [...moved, [own], [], ...folders.map(({ path }) => path)]);
 }
 
 /** A tenant may have `a` and `a/b`; a folder of plain files may not. */

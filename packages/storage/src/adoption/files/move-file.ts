@@ -27,12 +27,16 @@ export async function moveFile(root: Directory, from: FilePath, to: FilePath, ov
         await rename(next, old);
         throw refused(`\`${from.join('/')}\` was replaced by something that is no file`);
       }
-      await source.handle?.sync();
-      await target.handle?.sync();
       return true;
     }),
   );
   return moved ?? false;
+}
+
+/** Flushes folders, by their paths, so that what was moved is where it is after a crash of the machine, too. */
+export async function syncFolders(root: Directory, paths: Iterable<readonly string[]>): Promise<void> {
+  const distinct = new Map([...paths].map((path) => [JSON.stringify(path), path]));
+  for (const path of distinct.values()) await below(root, path, false, async (folder) => folder.handle?.sync());
 }
 
 /** Whether there is anything under this name: a link that leads nowhere, too. */

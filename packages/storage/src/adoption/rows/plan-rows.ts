@@ -86,7 +86,8 @@ function scriptOf(phase: Phase, tables: readonly TableFacts[]): readonly string[
     const parts = group.map((facts) => phase.statements(facts));
     const most = Math.max(0, ...parts.map(({ length }) => length));
     const statements = Array.from({ length: most }, (_, part) => parts.flatMap((each) => each[part] ?? [])).flat();
-    return statements.length === 0 ? [] : [`-- ${phase.name}`, 'BEGIN;', ...statements, 'COMMIT;'];
+    const lock = `LOCK TABLE ${group.map(qualified).join(', ')} IN ${phase.lock.lock} MODE;`;
+    return statements.length === 0 ? [] : [`-- ${phase.name}`, 'BEGIN;', lock, ...statements, 'COMMIT;'];
   });
 }
 
