@@ -59,11 +59,6 @@ export {
   type TenantStatus,
 } from './tenant.js';
 export { isTenantId, tenantId, type TenantId } from './tenant-id.js';
-export {
-  allowanceOf,
-  type PlanDefaults,
-  type TenantLimits,
-  type TenantPlans,
-  type TenantQuotas,
-} from './tenant-plans.js';
+export type { TenantLimits, TenantQuotas } from './tenant-limits.js';
+export { allowanceOf, type PlanDefaults, type TenantPlans } from './tenant-plans.js';
 export type { UsageEvent, UsageOutcome, UsageRecorder } from './usage.js';

@@ -1,6 +1,6 @@
 import type { Identity } from './identity.js';
 import type { TenantId } from './tenant-id.js';
-import type { TenantLimits, TenantQuotas } from './tenant-plans.js';
+import type { TenantLimits, TenantQuotas } from './tenant-limits.js';
 
 /** The life of a tenant. A trial ends by the clock, compared on every use. */
 export type TenantStatus =

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { isTenantId, PortcullisError, type Membership, type TenantId, type TenantPlans } from '@portcullis/core';
-import type { BackendStoreOptions } from './backend-store.js';
+import type { BackendStoreOptions } from './backend-store-options.js';
 import { expiredAt, invitationEntry } from './invitation-entry.js';
 import { keys } from './keys.js';
 import { cursorAt, pageLimit, positionAt } from './page.js';

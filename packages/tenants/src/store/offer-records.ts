@@ -1,5 +1,5 @@
 import { PortcullisError } from '@portcullis/core';
-import type { BackendStoreOptions } from './backend-store.js';
+import type { BackendStoreOptions } from './backend-store-options.js';
 import { invitationEntry, invitationIdOf } from './invitation-entry.js';
 import { keys } from './keys.js';
 import { removeInvitationFrom, requirePlaceIn } from './member-records.js';

@@ -1,6 +1,6 @@
 import type { TenantId, TenantRole } from '@portcullis/core';
 import { roleSchema } from '../roles/role.js';
-import type { BackendStoreOptions } from './backend-store.js';
+import type { BackendStoreOptions } from './backend-store-options.js';
 import { keys } from './keys.js';
 import { entriesOf, readAll, readOne } from './read-records.js';
 import { advanceRoll, holdersOf, requireRoll, rollSchema } from './roll.js';

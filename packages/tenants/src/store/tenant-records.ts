@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { isTenantId, PortcullisError, type Tenant, type TenantId } from '@portcullis/core';
-import type { BackendStoreOptions } from './backend-store.js';
+import type { BackendStoreOptions } from './backend-store-options.js';
 import { invitationIdOf } from './invitation-entry.js';
 import { keys } from './keys.js';
 import { cursorAt, type Position } from './page.js';
