@@ -19,6 +19,7 @@ export interface Schema {
   readonly maxLength?: number;
   readonly pattern?: string;
   readonly format?: string;
+  readonly example?: unknown;
   readonly minimum?: number;
   readonly maximum?: number;
 }
@@ -33,6 +34,11 @@ const anything = fc.oneof(
 
 /** Values that a schema allows. */
 export function valid(schema: Schema, resolve: Resolve): fc.Arbitrary<unknown> {
+  // An example gets a request further than what is drawn.
+  if (schema.example !== undefined) {
+    const { example, ...rest } = schema;
+    return fc.oneof({ weight: 5, arbitrary: fc.constant(example) }, { weight: 1, arbitrary: valid(rest, resolve) });
+  }
   if (schema.$ref !== undefined) return valid(resolve(schema.$ref), resolve);
   if (schema.const !== undefined) return fc.constant(schema.const);
   if (schema.enum !== undefined) return fc.constantFrom(...schema.enum);

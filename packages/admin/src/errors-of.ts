@@ -43,7 +43,7 @@ export function errorsOf(endpoint: Endpoint): readonly ErrorCode[] {
       ...(isDecided ? decided : []),
       ...(authorize.on === 'tenant' ? ofTenant : []),
       // A request that takes no body and brings one may bring too large a one.
-      ...(schemas.body === undefined ? (['request_too_large'] as const) : withBody),
+      ...(method === 'get' ? [] : schemas.body === undefined ? (['request_too_large'] as const) : withBody),
       ...(endpoint.conditional === undefined ? [] : conditional),
       ...(method === 'post' ? idempotent : []),
       ...(endpoint.errors ?? []),

@@ -126,21 +126,20 @@ describe('a key in memory', () => {
   });
 });
 
+const connect = async (url: string) => {
+  const client = createClient({ url, disableOfflineQueue: true });
+  client.on('error', () => undefined);
+  return client.connect();
+};
+
 describe.skipIf(skipWithoutRedis())('a key on Redis', () => {
   let server: RedisServer;
-  let clients: ReturnType<typeof createClient>[];
+  let clients: readonly Awaited<ReturnType<typeof connect>>[];
   let here: IdempotencyStore;
   let there: IdempotencyStore;
   beforeAll(async () => {
     server = await startRedis();
-    clients = await Promise.all(
-      [0, 1].map(async () => {
-        const client = createClient({ url: server.url, disableOfflineQueue: true });
-        client.on('error', () => undefined);
-        await client.connect();
-        return client;
-      }),
-    );
+    clients = await Promise.all([connect(server.url), connect(server.url)]);
     [here, there] = clients.map((client) => redisIdempotency({ client, timeoutMs: 2000 })) as [
       IdempotencyStore,
       IdempotencyStore,
