@@ -1,16 +1,15 @@
 import { PortcullisError } from '@portcullis/core';
 
 /** What is used of a Redis client of `@redis/client` 5. */
-export interface RedisClient {
+interface RedisClient {
   withAbortSignal(signal: AbortSignal): {
     eval(script: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
   };
 }
 
 /** What is used of the Keyv adapter `@keyv/redis` 5. */
-export interface RedisAdapter {
+interface RedisAdapter {
   getClient(): Promise<RedisClient>;
-  isCluster(): boolean;
 }
 
 /**
@@ -20,17 +19,20 @@ export interface RedisAdapter {
  * Cluster, where the keys of one change lie on several nodes
  */
 export function redisAdapterOf(store: unknown): RedisAdapter {
-  if (!isRedisAdapter(store))
-    throw new PortcullisError(
-      'config_invalid',
-      'keyvGrants: the store has to be `@keyv/redis`; for a single process there is memoryGrants',
-    );
-  if (store.isCluster()) throw new PortcullisError('config_invalid', 'keyvGrants: Redis Cluster is not supported');
-  return store;
+  if (isCluster(store)) throw new PortcullisError('config_invalid', 'keyvGrants: Redis Cluster is not supported');
+  if (isRedisAdapter(store)) return store;
+  throw new PortcullisError(
+    'config_invalid',
+    'keyvGrants: the store has to be `@keyv/redis`; for a single process there is memoryGrants',
+  );
+}
+
+function isCluster(store: unknown): boolean {
+  return hasFunctions(store, ['isCluster']) && (store as { isCluster(): unknown }).isCluster() === true;
 }
 
 function isRedisAdapter(store: unknown): store is RedisAdapter {
-  return hasFunctions(store, ['getClient', 'isCluster']) && 'client' in store && isRedisClient(store.client);
+  return hasFunctions(store, ['getClient']) && 'client' in store && isRedisClient(store.client);
 }
 
 function isRedisClient(client: unknown): client is RedisClient {

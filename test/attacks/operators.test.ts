@@ -22,7 +22,7 @@ import {
   operators,
   type GrantStore,
   type Operators,
-} from './index.js';
+} from '@portcullis/operators';
 
 const acme = tenantId('acme');
 const globex = tenantId('globex');
@@ -70,7 +70,7 @@ async function refusal(attempt: Promise<unknown>): Promise<string> {
 }
 
 beforeAll(async () => {
-  pdp = await cerbosSidecar({ policies: join(import.meta.dirname, '..', '..', '..', 'policies'), pollMs: 0 });
+  pdp = await cerbosSidecar({ policies: join(import.meta.dirname, '..', '..', 'policies'), pollMs: 0 });
 });
 afterAll(() => pdp.close());
 beforeEach(() => {

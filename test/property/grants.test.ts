@@ -7,8 +7,8 @@ import { PortcullisError, tenantId, type Identity, type OperatorEvent, type Tena
 import { cerbosSidecar, type Sidecar } from '@portcullis/pdp/cerbos';
 import { contextFor, identityFor } from '@portcullis/testing/contexts';
 import { skipWithoutRedis, startRedis, type RedisServer } from '@portcullis/testing/redis';
-import { memoryGrants, operators, type GrantStore } from './index.js';
-import { keyvGrants } from './keyv.js';
+import { memoryGrants, operators, type GrantStore } from '@portcullis/operators';
+import { keyvGrants } from '@portcullis/operators/keyv';
 
 const minute = 60_000;
 const tenantIds = ['acme', 'globex'] as const;
@@ -113,7 +113,7 @@ interface ModelGrant {
 let pdp: Sidecar;
 let redis: RedisServer | undefined;
 beforeAll(async () => {
-  const policies = join(import.meta.dirname, '..', '..', '..', 'policies');
+  const policies = join(import.meta.dirname, '..', '..', 'policies');
   pdp = await cerbosSidecar({ policies, pollMs: 0 });
 });
 afterAll(async () => {
