@@ -1,5 +1,5 @@
 /** What a commit relies on: the text under a key, or that there is none. */
-export interface Check {
+interface Check {
   readonly key: string;
   /** `undefined`: there has to be none. */
   readonly text: string | undefined;

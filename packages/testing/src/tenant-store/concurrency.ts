@@ -88,6 +88,23 @@ export function concurrencyContract(make: MakeReplicas): void {
       expect((await one.getMembers(acme)).length + (await two.getInvitations(acme)).length).toBe(5);
     });
 
+    it('takes exactly as many invitations as there are places, and builds no role on one that goes', async () => {
+      await one.updateTenant(acme, { settings: { quotas: { maxUsers: 5 } } });
+      const ends = await tally(
+        atOnce(replicas, 12, (store, index) => store.putInvitation(invitationTo(acme, `i${String(index)}`))),
+      );
+      expect(ends).toEqual({ done: 5, quota_exceeded: 7 });
+      for (let time = 0; time < 5; time++) {
+        const base = { tenantId: globex, roleId: 'base', name: 'Base', parentRoles: ['member'], permissions: [] };
+        await one.putRole(base);
+        await tally([two.putRole({ ...base, roleId: 'child', parentRoles: ['base'] }), one.removeRole(globex, 'base')]);
+        const roles = (await one.getRoles(globex)).map(({ roleId }) => roleId);
+        expect(roles.includes('child') && !roles.includes('base')).toBe(false);
+        await one.removeRole(globex, 'child');
+        await one.removeRole(globex, 'base');
+      }
+    });
+
     it.each<readonly [string, (store: TenantStore, user: string) => Promise<unknown>]>([
       ['are removed', (store, user) => store.removeMember(acme, user)],
       ['become members', (store, user) => store.changeMember(acme, user, ['member'])],

@@ -22,7 +22,7 @@ const lockClass = 0x706f7274;
  *
  * @param s - the schema, quoted
  */
-export function migrationsIn(s: string): readonly Migration[] {
+function migrationsIn(s: string): readonly Migration[] {
   const c = 'text COLLATE "C"';
   const tenant = `tenant_id ${c} NOT NULL REFERENCES ${s}.tenants ON DELETE CASCADE`;
   return [
