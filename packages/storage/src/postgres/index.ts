@@ -4,6 +4,7 @@ export { conformingSql, hardeningSql, type TenantTable } from './rls/conforming-
 export { fixesOf, formatFindings, type Finding, type FindingCode, type Verification } from './findings.js';
 export type { InspectOptions } from './rls/inspect.js';
 export { rowLevelSecurity, type RowLevelSecurity, type RowLevelSecurityOptions } from './rls/row-level-security.js';
+export type { TenantDatabase } from './tenant-database.js';
 export type { TransactionOptions } from './run-transaction.js';
 export type { TenantSql } from './tenant-sql.js';
 export type {

@@ -22,6 +22,11 @@ export interface PgPool {
   connect(): Promise<PgClient>;
 }
 
+/** Where transactions come from, given either a `pg` pool or a source of another kind. */
+export function sourceOf(pool: PgPool | TransactionSource): TransactionSource {
+  return 'begin' in pool ? pool : pgSource(pool);
+}
+
 /**
  * Transactions on the connections of a `pg` pool.
  *

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { PortcullisError } from '@portcullis/core';
 import { refused } from '../access.js';
-import { pgSource, type PgPool } from '../postgres/pg-source.js';
+import { sourceOf, type PgPool } from '../postgres/pg-source.js';
 import { quoteIdentifier, quoteLiteral } from '../postgres/quote.js';
 import { runTransaction, type TransactionOptions } from '../postgres/run-transaction.js';
 import type { Flow, TenantSql } from '../postgres/tenant-sql.js';
@@ -52,7 +52,7 @@ export function rowsResource(pool: PgPool | TransactionSource, options: RowsReso
     throw new PortcullisError('config_invalid', `setting: \`${setting}\` is not of the form \`app.tenant_id\``);
   if (names.length === 0 || new Set(names).size !== names.length)
     throw new PortcullisError('config_invalid', 'tables: must name each table once, and at least one');
-  const source = 'begin' in pool ? pool : pgSource(pool);
+  const source = sourceOf(pool);
   const path = [...(options.searchPath ?? ['public']).map(quoteIdentifier), 'pg_temp'].join(', ');
   const column = quoteIdentifier(tenantColumn);
 

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { TenantId } from '@portcullis/core';
 import { unavailable } from '../access.js';
-import { pgSource, type PgPool } from '../postgres/pg-source.js';
+import { sourceOf, type PgPool } from '../postgres/pg-source.js';
 import { runTransaction } from '../postgres/run-transaction.js';
 import type { Flow, TenantSql } from '../postgres/tenant-sql.js';
 import type { TransactionSource } from '../postgres/transaction-source.js';
@@ -42,7 +42,7 @@ export function sqlJournal(
   pool: PgPool | TransactionSource,
   { timeoutMs = 15_000 }: { readonly timeoutMs?: number | undefined } = {},
 ): SqlJournal {
-  const source = 'begin' in pool ? pool : pgSource(pool);
+  const source = sourceOf(pool);
   const settings = ['SET LOCAL search_path = pg_catalog, pg_temp'];
   /** Each call is a transaction of its own, wherever it is called from: what it wrote is kept when it returns. */
   async function run<T>(tenant: TenantId, work: (sql: TenantSql) => Promise<T>): Promise<T> {

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { PortcullisError, type TenantId } from '@portcullis/core';
 import { refused } from '../../access.js';
-import { pgSource, type PgPool } from '../pg-source.js';
+import { sourceOf, type PgPool } from '../pg-source.js';
 import { quoteIdentifier, quoteLiteral } from '../quote.js';
 import { runTransaction, type TransactionOptions } from '../run-transaction.js';
 import { sqlState } from '../sql-state.js';
@@ -89,7 +89,7 @@ const installText = `
  * ```
  */
 export function tenantSchemas(pool: PgPool | TransactionSource, options: TenantSchemasOptions): TenantSchemas {
-  const source = 'begin' in pool ? pool : pgSource(pool);
+  const source = sourceOf(pool);
   const flow: Flow = new AsyncLocalStorage();
   const { prefix, timeoutMs = 60_000 } = options;
 
