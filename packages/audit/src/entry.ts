@@ -143,6 +143,8 @@ export interface OperatorEntry extends Common {
   readonly effect: 'allow' | 'deny';
   /** As `tenants.list`, `grant.request`, `grant.use`. */
   readonly action: string;
+  /** Of a denial: what the operator was not told. */
+  readonly detail?: string | undefined;
   readonly grant?: string | undefined;
   readonly grantKind?: Impersonation['kind'] | undefined;
   readonly approvedBy?: string | undefined;

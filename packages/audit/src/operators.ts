@@ -15,7 +15,7 @@ import type { AuditSink } from './sink.js';
  * ```
  */
 export function recordsOperators(audit: AuditSink): OperatorRecorder {
-  return ({ operator, action, effect, tenant, grant, kind, reason, approvedBy, expiresAt, requestId }) =>
+  return ({ operator, action, effect, tenant, grant, kind, reason, approvedBy, expiresAt, requestId, code, detail }) =>
     audit.record({
       type: 'operator',
       effect,
@@ -28,6 +28,8 @@ export function recordsOperators(audit: AuditSink): OperatorRecorder {
       ...(approvedBy === undefined ? {} : { approvedBy }),
       ...(reason === undefined ? {} : { reason }),
       ...(expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt).toISOString() }),
+      ...(code === undefined ? {} : { code }),
+      ...(detail === undefined ? {} : { detail }),
       latencyMs: 0,
     });
 }

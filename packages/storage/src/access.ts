@@ -52,10 +52,17 @@ export async function tenantOfOperator(
   if (clock() >= operator.expiresAt) throw refused('the operator context has ended');
   if (operator.tenants !== 'all' && !operator.tenants.includes(tenant))
     throw refused('the operator context is not for this tenant');
+  if (operator.action !== undefined && !actionsFor(storage).includes(operator.action))
+    throw refused(`the operator context was decided for \`${operator.action}\``);
   if (operatorAccess === undefined)
     throw refused('the adapter has no `operatorAccess` to record with, so that operators are not let in');
   await operatorAccess({ operator, tenant, storage });
   return tenant;
+}
+
+/** What an operator context that says what it was decided for may be used for: a lifecycle opens storage, too. */
+function actionsFor(storage: string): readonly string[] {
+  return storage === 'lifecycle' ? ['provision', 'deprovision'] : ['storage:open', 'provision', 'deprovision'];
 }
 
 /** What the storage will not do. @param detail - for the operator */

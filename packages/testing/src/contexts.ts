@@ -80,6 +80,8 @@ export function contextFor(fixture: ContextFixture = {}): TenantContext {
 export interface OperatorFixture extends IdentityFixture {
   /** @defaultValue all */
   readonly tenants?: readonly string[];
+  /** What it was decided for. @defaultValue it does not say */
+  readonly action?: string;
   readonly reason?: string;
   /** In milliseconds since the Unix epoch. @defaultValue in an hour */
   readonly expiresAt?: number;
@@ -95,6 +97,7 @@ export function operatorFor(fixture: OperatorFixture = {}): OperatorContext {
     reason,
     tenants: tenants?.map((id) => tenantId(id)) ?? 'all',
     expiresAt,
+    ...(fixture.action === undefined ? {} : { action: fixture.action }),
     requestId,
   });
 }

@@ -28,6 +28,12 @@ describe('sessions', () => {
     ])
       expect(() => sessions.find('s', other)).toThrow(unknown);
     expect(() => sessions.find('t', acme)).toThrow(unknown);
+    // Whoever comes by another grant than the one that opened it is another caller.
+    const acting = {
+      ...acme,
+      impersonation: { grant: 'g', kind: 'support' as const, operator: 'o', reason: 'r', expiresAt: 1 },
+    };
+    expect(() => sessions.find('s', acting)).toThrow(unknown);
   });
 
   it('are no more than there may be, and idle ones make room', async () => {

@@ -159,8 +159,8 @@ export class Sessions {
   }
 }
 
-function bindingOf({ identity, tenant }: TenantContext): string {
-  return JSON.stringify([identity.key, identity.clientId ?? null, tenant.id]);
+function bindingOf({ identity, tenant, impersonation }: TenantContext): string {
+  return JSON.stringify([identity.key, identity.clientId ?? null, tenant.id, impersonation?.grant ?? null]);
 }
 
 function infoOf(id: string, { identity, tenant }: TenantContext, openedAt: number): SessionInfo {

@@ -94,9 +94,11 @@ async function ofTenant(
 }
 
 function ofOperator(tenant: TenantId, operator: OperatorContext, clock: Clock): Authority {
-  const { identity, requestId, reason, tenants, expiresAt } = operator;
+  const { identity, requestId, reason, tenants, expiresAt, action } = operator;
   if (clock() >= expiresAt)
     throw new PortcullisError('grant_invalid', undefined, { detail: 'the operator context has ended' });
+  if (action !== undefined && !action.endsWith(':write'))
+    throw new PortcullisError('denied', undefined, { detail: `an operator context that was decided for ${action}` });
   if (tenants !== 'all' && !tenants.includes(tenant))
     throw new PortcullisError('cross_tenant', undefined, { detail: `an operator context that is not for ${tenant}` });
   return {

@@ -164,6 +164,8 @@ describe('members', () => {
     expect(await codeOf(service.add(operator, acme, 'test#bob', ['owner']))).toBe('done');
     expect(trail[0]).toMatchObject({ author: { key: 'test#operator' }, reason: 'ticket 7' });
     expect(await codeOf(service.add(operator, globex, 'test#bob', ['owner']))).toBe('cross_tenant');
+    const opens = operatorFor({ tenants: ['acme'], action: 'storage:open' });
+    expect(await codeOf(service.add(opens, acme, 'test#dave', ['owner']))).toBe('denied');
     expect(await codeOf(service.add(operator, acme, 'test#operator', ['readonly']))).toBe('denied');
     const late = members({ store, record: () => Promise.resolve(), clock: () => Date.now() + 7_200_000 });
     expect(await codeOf(late.add(operator, acme, 'test#carl', ['member']))).toBe('grant_invalid');
