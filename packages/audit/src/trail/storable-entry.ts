@@ -7,7 +7,10 @@ import { redact } from '../redact.js';
  * JSON cannot take: NUL and halves of characters.
  */
 export function storableEntry(entry: AuditEntry): string {
-  return canonicalJson(storable(JSON.parse(JSON.stringify(redact(entry)))));
+  const text = JSON.stringify(redact(entry));
+  const value: unknown = JSON.parse(text);
+  // Both are escaped in the text, so that most entries need no second look.
+  return canonicalJson(/\\u(?:0000|d)/i.test(text) ? storable(value) : value);
 }
 
 function storable(value: unknown): unknown {

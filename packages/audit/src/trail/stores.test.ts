@@ -153,7 +153,9 @@ describe.each(Object.entries(stores))('trails in %s', (_name, open) => {
   });
 
   it('keep checkpoints only where they follow the last', async () => {
-    await auditTrail({ store, signer }).record(entry('a', 'r-1'));
+    await store.append(['tenant:a'], (heads) => [
+      nextRecord('tenant:a', heads.get('tenant:a')!, '2026-01-01T00:00:00.000Z', '{"tenant":"a","type":"decision"}'),
+    ]);
     const { hash } = await store.state('tenant:a');
     const one = (n: number, previous: string | null) =>
       signCheckpoint(signer, {
