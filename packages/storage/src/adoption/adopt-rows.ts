@@ -1,6 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { PortcullisError } from '@portcullis/core';
-import { refused } from '../access.js';
 import { pgSource, type PgPool } from '../postgres/pg-source.js';
 import { runTransaction } from '../postgres/run-transaction.js';
 import type { Flow } from '../postgres/tenant-sql.js';
@@ -100,7 +99,6 @@ function rowsWork(source: TransactionSource, options: AdoptRowsOptions): RowsWor
     verify,
     target: (tenant) => ({ tenant, tenantColumn, setting, role }),
     transaction({ tenant, signal }, work) {
-      if (signal.aborted) return Promise.reject(refused('the adoption was ended'));
       const flow: Flow = new AsyncLocalStorage();
       return runTransaction(
         { source, tenant, settings, flow, defining: true },

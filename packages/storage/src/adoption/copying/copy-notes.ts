@@ -17,7 +17,7 @@ const note = z.discriminatedUnion('note', [
 export type CopyNote = z.infer<typeof note>;
 
 /** The states that a key had on both sides when it was copied. */
-export interface CopiedKey {
+interface CopiedKey {
   readonly original: string;
   readonly copy: string;
 }
