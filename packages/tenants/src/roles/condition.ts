@@ -25,7 +25,7 @@ const celNames =
 const reserved: ReadonlySet<string> = new Set(celNames.split(' '));
 
 /** Whether conditions can name the attribute: a letter, then up to 99 letters, digits or `_`, and no word of CEL. */
-export function isAttributeName(name: string): boolean {
+function isAttributeName(name: string): boolean {
   return /^[A-Za-z]\w{0,99}$/.test(name) && !reserved.has(name);
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { PortcullisError, tenantId, type TenantRole } from '@portcullis/core';
 import { isReservedRole } from './reserved.js';
-import { parseRole, requireSoundRoles } from './role.js';
+import { parseRole, requireSoundRoles, roleSchema } from './role.js';
 
 const acme = tenantId('acme');
 const reviewer = {
@@ -100,6 +100,11 @@ describe('a role of a tenant’s own', () => {
     expect(refusal(() => role({ permissions: permissions.toReversed() }))).toMatch(/^permissions\.\d$/);
   });
 
+  it('is refused by the schema of stores as well where its name is reserved', () => {
+    expect(roleSchema.safeParse({ ...reviewer, roleId: 'operator_admin' }).success).toBe(false);
+    expect(roleSchema.safeParse(reviewer).success).toBe(true);
+  });
+
   it('has one form', () => {
     const found = role({
       parentRoles: ['member', 'member'],
@@ -140,6 +145,10 @@ describe('the roles of a tenant', () => {
     ['too many', Array.from({ length: 201 }, (_one, at) => role({ roleId: `r${String(at)}` }))],
   ])('are refused with %s', (_name, roles) => {
     expect(refusal(() => requireSoundRoles(roles))).not.toBe('accepted');
+  });
+
+  it('are refused with a circle for what it is', () => {
+    expect(() => requireSoundRoles([role({ parentRoles: ['reviewer'] })])).toThrow('would build on itself');
   });
 
   it('are accepted with a chain of ten', () => {

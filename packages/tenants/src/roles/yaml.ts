@@ -31,7 +31,7 @@ interface Group {
 const path = /^tenants\/([^/]+)\/roles\/([^/]+)\.yaml$/;
 
 /** Where the policy of a role is, below the policy folder. */
-export function rolePath(tenant: TenantId, roleId: string): string {
+function rolePath(tenant: TenantId, roleId: string): string {
   return `tenants/${tenant}/roles/${roleId}.yaml`;
 }
 

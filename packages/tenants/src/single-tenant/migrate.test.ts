@@ -138,16 +138,29 @@ describe('a server that is to have many tenants', () => {
     expect(await memberIds()).toHaveLength(5);
   });
 
+  it('leaves a tenant that was there before, and its owner, and a member who left and came back', async () => {
+    let now = 1000;
+    store = memoryStore({ clock: () => now });
+    await store.createTenant({ id: systemTenant, name: 'System' });
+    const { journal } = await migrate();
+    expect(journal.createdTenant).toBeUndefined();
+    await store.removeMember(systemTenant, 'test#user-4');
+    now++;
+    await store.putMember(systemTenant, 'test#user-4', ['member']);
+    const report = await undoMigration(store, journal, { record });
+    expect(report).toEqual({ removed: users.length - 2, changed: ['test#user-4', 'test#alice'], removedTenant: false });
+    await store.removeMember(systemTenant, 'test#user-4');
+    expect((await undoMigration(store, journal, { record })).removedTenant).toBe(false);
+    expect(await memberIds()).toEqual(['test#alice']);
+  });
+
   it('does not lose on the way back what others did meanwhile', async () => {
     await store.createTenant({ id: systemTenant, name: 'System' });
     await store.putMember(systemTenant, 'test#user-1', ['member']);
     const { journal } = await migrate();
     await store.putMember(systemTenant, 'test#user-2', ['admin']);
-    await store.removeMember(systemTenant, 'test#user-4');
-    await store.putMember(systemTenant, 'test#user-4', ['member']);
     await store.putMember(systemTenant, 'test#new', ['owner']);
     const report = await undoMigration(store, journal, { record });
-    // user-4 left and came back: that membership is another one, if the clock moved; user-1 was there before.
     expect(await memberIds()).toEqual(expect.arrayContaining(['test#user-1', 'test#user-2', 'test#new']));
     expect(await memberIds()).not.toContain('test#user-7');
     expect(report.changed).toContain('test#user-2');
