@@ -3,20 +3,19 @@ import type { TrailRemoval } from '../trail/store.js';
 import { stateColumns, statesOf } from './rows.js';
 import type { Run } from './transaction.js';
 
-/** @returns false, and keeps none, when one does not follow the last of its trail */
+/**
+ * @returns false, and keeps none, when one does not follow the last of its trail; `missing`, when a trail has no row
+ * that could be locked
+ */
 export async function keepCheckpoints(
   run: Run,
   schema: string,
   checkpoints: readonly StoredCheckpoint[],
-): Promise<boolean> {
+): Promise<boolean | 'missing'> {
   const names = [...new Set(checkpoints.map(({ trail }) => trail))].sort();
   const locked = `SELECT ${stateColumns} FROM ${schema}.heads WHERE trail = ANY($1::text[]) ORDER BY trail FOR UPDATE`;
-  let states = statesOf(await run(locked, [names]));
-  if (states.length < names.length) {
-    // Only the trail over all trails is made by a checkpoint: nobody holds its row who waits for another one.
-    await run(`INSERT INTO ${schema}.heads (trail) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING`, [names]);
-    states = statesOf(await run(locked, [names]));
-  }
+  const states = statesOf(await run(locked, [names]));
+  if (states.length < names.length) return 'missing';
   const last = new Map(states.map(({ trail, checkpoint }) => [trail, checkpoint]));
   for (const { trail, n, previous } of checkpoints) {
     const { n: lastN, digest } = last.get(trail) ?? { n: 0, digest: null };
@@ -44,7 +43,7 @@ export async function keepCheckpoints(
 /** Removes the beginning of a trail and keeps the record of it, in one step. */
 export async function removeBeginning(run: Run, schema: string, removal: TrailRemoval): Promise<boolean> {
   const { trail, seq, checkpointN, tombstone } = removal;
-  if (!(await keepCheckpoints(run, schema, [tombstone]))) return false;
+  if ((await keepCheckpoints(run, schema, [tombstone])) !== true) return false;
   await run(`SELECT set_config('portcullis.retention', 'on', true)`);
   await run(`DELETE FROM ${schema}.records WHERE trail = $1 AND seq <= $2`, [trail, seq]);
   await run(`DELETE FROM ${schema}.checkpoints WHERE trail = $1 AND n <= $2`, [trail, checkpointN]);

@@ -55,24 +55,29 @@ export function postgresTrails(pool: AuditPool, options: PostgresTrailsOptions =
   const read = <T>(work: (run: Run) => Promise<T>): Promise<T> =>
     inTransaction({ pool, timeoutMs, readOnly: true }, work);
 
+  /** Runs work that locks the rows of trails, and makes those that are missing. */
+  async function locking<T>(names: readonly string[], work: (run: Run) => Promise<T | 'missing'>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const result = await write(work);
+        if (result !== 'missing') return result;
+        if (attempt >= 3) throw unavailable(undefined, 'the trails cannot be made');
+        // In a step of its own, before any row is locked: two that make the same trails never wait for each other crosswise.
+        await write((run) =>
+          run(`INSERT INTO ${schema}.heads (trail) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING`, [names]),
+        );
+      } catch (error) {
+        if (attempt >= 3 || !isWorthAnother(error)) throw error;
+      }
+    }
+  }
+
   return {
     migrate: (roles = {}) =>
       inTransaction({ pool, timeoutMs: Math.max(timeoutMs, 60_000) }, (run) => migrateTrails(run, name, roles)),
     async append(trails, chain) {
       const names = [...trails].sort();
-      for (let attempt = 1; ; attempt++) {
-        try {
-          if (await write((run) => appended(run, schema, names, chain))) return;
-          // In a step of its own, which ends before any row is locked: two that make the same trails never wait for each other crosswise.
-          await write((run) =>
-            run(`INSERT INTO ${schema}.heads (trail) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING`, [names]),
-          );
-        } catch (error) {
-          if (attempt < 3 && isWorthAnother(error)) continue;
-          throw error;
-        }
-        if (attempt >= 3) throw unavailable(undefined, 'the trails cannot be made');
-      }
+      await locking(names, (run) => appended(run, schema, names, chain));
     },
     unsigned: (atLeast, limit) =>
       read(async (run) =>
@@ -88,7 +93,10 @@ export function postgresTrails(pool: AuditPool, options: PostgresTrailsOptions =
         const [state] = statesOf(await run(`SELECT ${stateColumns} FROM ${schema}.heads WHERE trail = $1`, [trail]));
         return state ?? { trail, seq: 0, hash: null, checkpoint: { n: 0, seq: 0, digest: null } };
       }),
-    putCheckpoints: (checkpoints) => write((run) => keepCheckpoints(run, schema, checkpoints)),
+    putCheckpoints: (checkpoints) => {
+      const names = checkpoints.map(({ trail }) => trail).sort();
+      return locking(names, (run) => keepCheckpoints(run, schema, checkpoints));
+    },
     find: (query) =>
       read(async (run) => {
         const { text, values } = findText(schema, query);
@@ -111,17 +119,17 @@ export function postgresTrails(pool: AuditPool, options: PostgresTrailsOptions =
   };
 }
 
-/** @returns false when a trail is not there yet */
+/** @returns `missing` when a trail is not there yet */
 async function appended(
   run: Run,
   schema: string,
   names: readonly string[],
   chain: Parameters<TrailStore['append']>[1],
-): Promise<boolean> {
+): Promise<'appended' | 'missing'> {
   // In one order, so that no two wait for each other.
   const locked = `SELECT ${headColumns} FROM ${schema}.heads WHERE trail = ANY($1::text[]) ORDER BY trail FOR UPDATE`;
   const heads = headsOf(await run(locked, [names]));
-  if (names.some((trail) => !heads.has(trail))) return false;
+  if (names.some((trail) => !heads.has(trail))) return 'missing';
   const records = chain(heads);
   const column = (of: (record: ChainedRecord) => unknown): unknown[] => records.map(of);
   const last = new Map(records.map((record) => [record.trail, record]));
@@ -144,7 +152,7 @@ async function appended(
       ends.map(({ hash }) => hash),
     ],
   );
-  return true;
+  return 'appended';
 }
 
 /** The server undid it because of another transaction: nothing was kept. */

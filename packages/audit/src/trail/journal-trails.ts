@@ -26,7 +26,7 @@ export interface TrailJournal {
 const checkpointLine = z.strictObject({ checkpoint: z.string() });
 
 /** A line as what it is; `undefined` for neither. */
-export function readLine(
+function readLine(
   line: string,
 ):
   | { readonly record: ChainedRecord }
