@@ -157,6 +157,26 @@ describe('adopting a folder', () => {
     }
   });
 
+  it('writes over nothing when the old server writes while it is cut short', async () => {
+    const root = await filled();
+    const move = moving(root);
+    const ending = new AbortController();
+    const onProgress = ({ counts }: { readonly counts?: Readonly<Record<string, number>> | undefined }): void => {
+      if (counts?.['moved'] === 2) ending.abort();
+    };
+    await expect(move.run({ onProgress, signal: ending.signal })).rejects.toEqual(refusal('storage_unavailable'));
+    await writeFile(join(root, 'Reports', 'é.bin'), 'written by the old server');
+    await expect(move.run()).rejects.toEqual(refusal('storage_refused', 'already'));
+    const storage = await folderStorage({ root });
+    expect(await storage.forTenant(contextFor({ tenant: 'system' })).get('Reports/é.bin')).toEqual(
+      Uint8Array.from([0, 255]),
+    );
+    await storage.close();
+    expect(await readFile(join(root, 'Reports', 'é.bin'), 'utf8')).toBe('written by the old server');
+    await move.undo({ onConflict: 'original' });
+    expect(await readFile(join(root, 'Reports', 'é.bin'), 'utf8')).toBe('written by the old server');
+  });
+
   it('does not lose a file that cannot go back beside another', async () => {
     const root = await filled();
     const move = moving(root);

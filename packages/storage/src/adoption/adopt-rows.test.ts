@@ -148,6 +148,19 @@ describe('adopting rows', () => {
     expect(await everything(name)).toEqual(before);
 
     expect(await move.run()).toMatchObject({ state: 'adopted', steps: [{ step: 'rows', counts: { tables: 2 } }] });
+    // What had been looked at was looked at again, and nothing else was.
+    expect(
+      await on(
+        name,
+        'owner',
+        "SELECT conname AS name, convalidated AS valid FROM pg_constraint WHERE contype = 'f' ORDER BY 1",
+      ),
+    ).toEqual([
+      { name: 'odd (table_parent_fkey', valid: true },
+      { name: 'odd (table_the project_fkey', valid: true },
+      { name: 'projects_country_fkey', valid: true },
+      { name: 'sloppy', valid: false },
+    ]);
     const rls = rowLevelSecurity(app);
     const own = (tenant: string, text: string): Promise<unknown[]> =>
       rls.withTenant(contextFor({ tenant }), async (sql) => (await sql.query(text)).rows);
