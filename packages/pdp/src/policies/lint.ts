@@ -3,7 +3,7 @@ import type { PolicyDocument } from '@portcullis/core';
 /** Something about a policy that the engine accepts and a reviewer should not. */
 export interface PolicyFinding {
   readonly severity: 'error' | 'warning';
-  readonly rule: 'scope_may_widen' | 'deny_may_err';
+  readonly rule: 'scope_may_widen' | 'deny_may_err' | 'role_without_rules' | 'role_conditions_mix';
   readonly file: string;
   readonly message: string;
 }
@@ -14,11 +14,14 @@ export interface PolicyFinding {
  * `scope_may_widen` (error): a scoped policy without parental consent can allow what the base policy does not; a
  * tenant's policy may only narrow. `deny_may_err` (warning): a deny rule whose condition reads an attribute without
  * `has(…)`; where the attribute is missing the condition errs, and a rule that errs does not deny.
+ * `role_without_rules` (error): a role policy without rules has all that its parents have. `role_conditions_mix` (error):
+ * a role policy with conditions on `*` and on a named kind; asked for several actions at once, Cerbos 0.51 takes one
+ * condition for the other.
  *
  * @see https://docs.cerbos.dev/cerbos/latest/policies/scoped_policies
  */
 export function lintPolicies(policies: readonly PolicyDocument[]): readonly PolicyFinding[] {
-  return policies.flatMap((policy) => [...scopeFindings(policy), ...denyFindings(policy)]);
+  return policies.flatMap((policy) => [...scopeFindings(policy), ...denyFindings(policy), ...roleFindings(policy)]);
 }
 
 function scopeFindings(policy: PolicyDocument): readonly PolicyFinding[] {
@@ -29,6 +32,29 @@ function scopeFindings(policy: PolicyDocument): readonly PolicyFinding[] {
       rule: 'scope_may_widen',
       file: policy.file,
       message: `the policy of scope \`${policy.scope}\` can widen its parent: set scopePermissions to SCOPE_PERMISSIONS_REQUIRE_PARENTAL_CONSENT_FOR_ALLOWS`,
+    },
+  ];
+}
+
+function roleFindings({ kind, name, file, rules }: PolicyDocument): readonly PolicyFinding[] {
+  if (kind !== 'role') return [];
+  if (rules.length === 0)
+    return [
+      {
+        severity: 'error',
+        rule: 'role_without_rules',
+        file,
+        message: `the role \`${name}\` has no rules, and so all that its parents have: give it a rule that is never true to give it nothing`,
+      },
+    ];
+  const conditional = rules.filter(({ condition }) => condition !== '').map(({ resource }) => resource);
+  if (!conditional.includes('*') || conditional.every((resource) => resource === '*')) return [];
+  return [
+    {
+      severity: 'error',
+      rule: 'role_conditions_mix',
+      file,
+      message: `the role \`${name}\` has conditions on \`*\` and on a named kind, which the engine mixes up when it is asked for several actions at once`,
     },
   ];
 }

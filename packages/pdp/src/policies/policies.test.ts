@@ -111,4 +111,25 @@ describe('the lint', () => {
     expect(await findings(base(deny('R.attr.tenant != P.attr.tenant')))).toEqual([]);
     expect(await findings(base(allow))).toEqual([]);
   });
+
+  it.each([
+    ['has no rules', '[]', 'role_without_rules'],
+    [
+      'has conditions on all kinds and on one',
+      '[{ resource: "*", allowActions: [read], condition: { match: { expr: "R.attr.x" } } }, { resource: note, allowActions: [read], condition: { match: { expr: "R.attr.y" } } }]',
+      'role_conditions_mix',
+    ],
+    [
+      'has conditions on one kind alone',
+      '[{ resource: note, allowActions: [read], condition: { match: { expr: "R.attr.y" } } }, { resource: "*", allowActions: [list] }]',
+      undefined,
+    ],
+  ])('says of a role policy that it %s', async (_name, rules, rule) => {
+    write(
+      'role.yaml',
+      `apiVersion: api.cerbos.dev/v1\nrolePolicy: { role: helper, scope: acme, parentRoles: [member], rules: ${rules} }\n`,
+    );
+    const findings = lintPolicies(await readPolicies(folder));
+    expect(findings.map((finding) => finding.rule)).toEqual(rule === undefined ? [] : [rule]);
+  });
 });
