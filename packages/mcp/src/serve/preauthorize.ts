@@ -38,13 +38,25 @@ export function messagesIn(body: AttributeValue | undefined): number {
 export function requestsIn(body: AttributeValue | undefined): readonly RpcRequest[] {
   const messages: readonly unknown[] = Array.isArray(body) ? body : [body];
   if (messages.length > maxBatch) throw new PortcullisError('request_invalid', 'the batch has too many messages');
-  const requests = messages
-    .filter((message) => isObject(message))
-    .filter((message) => isRequest(message as unknown as RpcMessage)) as unknown as RpcRequest[];
+  const requests = messages.filter((message) => isRequestOf(message));
   if (new Set(requests.map(({ id }) => id)).size !== requests.length) {
     throw new PortcullisError('request_invalid', 'two requests of the batch share an id');
   }
   return requests;
+}
+
+/**
+ * Whether a value from outside is a request. Its method and id make it one; of the members of an `RpcMessage` the others
+ * are read one by one and never trusted.
+ */
+function isRequestOf(value: unknown): value is RpcRequest {
+  if (!isObject(value)) return false;
+  const { method, id } = value;
+  return isRequest({
+    jsonrpc: '2.0',
+    method: typeof method === 'string' ? method : undefined,
+    id: typeof id === 'string' || typeof id === 'number' ? id : undefined,
+  });
 }
 
 /** Refusals whose HTTP status and headers say what the client is to do. */

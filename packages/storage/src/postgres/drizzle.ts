@@ -16,5 +16,6 @@ import type { TenantSql } from './tenant-sql.js';
  */
 export function drizzleClient(sql: TenantSql): PoolClient {
   const client: Pick<TenantSql, 'query'> = { query: (statement, values) => sql.query(statement, values) };
-  return client as unknown as PoolClient;
+  // The type that Drizzle takes is the whole client of `pg`; of one that is no pool, its session calls `query` alone.
+  return client as PoolClient;
 }

@@ -1,12 +1,12 @@
-import { Kysely, PostgresDialect, type PostgresPool } from 'kysely';
+import { Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely';
 import type { TenantSql } from './tenant-sql.js';
 
 /**
  * Kysely on one tenant's transaction.
  *
  * Everything runs on the connection of `sql`, in its transaction. `transaction()` of Kysely becomes a savepoint of it;
- * its isolation and access mode are options of `withTenant`. Like `sql`, it is useless once the callback is over, and
- * there is nothing to destroy.
+ * its isolation and access mode are options of `withTenant`. `stream()` has no cursor to read by, and says so. Like
+ * `sql`, it is useless once the callback is over, and there is nothing to destroy.
  *
  * @example
  * ```text
@@ -18,11 +18,12 @@ import type { TenantSql } from './tenant-sql.js';
  */
 export function tenantKysely<Database>(sql: TenantSql): Kysely<Database> {
   const pool: PostgresPool = {
-    connect: () =>
+    connect: (): Promise<PostgresPoolClient> =>
       Promise.resolve({
-        query: (text: string, parameters: readonly unknown[]) => sql.query(text, parameters),
+        // The type asks for cursors as well. `stream()` alone uses them, and refuses before: no `cursor` is configured.
+        query: ((text: string, parameters: readonly unknown[]) => sql.query(text, parameters)) as never,
         release: () => undefined,
-      } as never),
+      }),
     end: () => Promise.resolve(),
   };
   return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });

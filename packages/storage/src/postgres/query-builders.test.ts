@@ -83,6 +83,7 @@ describe.each<[string, () => RowLevelSecurity]>([
           .setIsolationLevel('serializable')
           .execute(() => Promise.resolve()),
       ).rejects.toMatchObject({ code: 'storage_refused' });
+      await expect(db.selectFrom('notes').selectAll().stream().next()).rejects.toThrow('cursor');
       return db.selectFrom('notes').select(['id', 'title']).where('id', '=', 'k').execute();
     });
     expect(seen).toEqual([{ id: 'k', title: 'changed' }]);

@@ -15,9 +15,12 @@ export interface TransactionOptions {
    * have no effect but on the database. @defaultValue 3 for `repeatable read` and `serializable`, else 0
    */
   readonly retries?: number | undefined;
-  /** How long it may take, with the wait for a connection and all retries, in milliseconds. @defaultValue 15000 */
+  /**
+   * How long it may take, with the wait for a connection and all retries, in milliseconds. A nested transaction has the
+   * deadline of the outer one. @defaultValue 15000
+   */
   readonly timeoutMs?: number | undefined;
-  /** Ends it early. */
+  /** Ends it early. A nested transaction has the signal of the outer one. */
   readonly signal?: AbortSignal | undefined;
 }
 

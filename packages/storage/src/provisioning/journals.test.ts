@@ -159,6 +159,14 @@ describe('a journal in a folder', () => {
   });
 });
 
+it('a row of a database that names no tenant is not taken for one', async () => {
+  const journal = sqlJournal(pgliteSource(embedded));
+  await journal.install();
+  await embedded.query("INSERT INTO portcullis.tenant_jobs (tenant, version, value) VALUES ('../acme', 1, '{}')");
+  await expect(journal.tenants()).rejects.toEqual(refusal('tenant_unknown'));
+  await embedded.query('TRUNCATE portcullis.tenant_jobs');
+});
+
 it('a database that is not there is said to be, and never an empty journal', async () => {
   const gone = new pg.Pool({ connectionString: 'postgresql://nobody@127.0.0.1:1/none' });
   await expect(sqlJournal(gone).read(tenantId('acme'))).rejects.toEqual(refusal('storage_unavailable'));

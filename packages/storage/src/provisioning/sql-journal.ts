@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { TenantId } from '@portcullis/core';
+import { tenantId, type TenantId } from '@portcullis/core';
 import { unavailable } from '../access.js';
+import { nobody } from '../postgres/nobody.js';
 import { sourceOf, type PgPool } from '../postgres/pg-source.js';
 import { runTransaction } from '../postgres/run-transaction.js';
 import type { Flow, TenantSql } from '../postgres/tenant-sql.js';
@@ -49,7 +50,6 @@ export function sqlJournal(
     const flow: Flow = new AsyncLocalStorage();
     return runTransaction({ source, tenant, settings, flow, defining: true }, { timeoutMs }, work);
   }
-  const nobody = 'portcullis' as TenantId;
 
   return {
     install: () =>
@@ -85,9 +85,9 @@ export function sqlJournal(
     },
     async tenants() {
       const { rows } = await run(nobody, (sql) =>
-        sql.query<{ tenant: TenantId }>('SELECT tenant FROM portcullis.tenant_jobs ORDER BY tenant'),
+        sql.query<{ tenant: string }>('SELECT tenant FROM portcullis.tenant_jobs ORDER BY tenant'),
       );
-      return rows.map(({ tenant }) => tenant);
+      return rows.map(({ tenant }) => tenantId(tenant));
     },
   };
 }

@@ -321,6 +321,14 @@ describe('on PostgreSQL', () => {
     expect(await bypasses()).toEqual([]);
   });
 
+  it('takes no record for a tenant’s that names none', async () => {
+    const { schemas, database } = await setup();
+    await schemas.provision(a);
+    await root(database, "INSERT INTO portcullis.tenant_schemas VALUES ('../globex', 'x')");
+    await expect(schemas.tenants()).rejects.toMatchObject({ code: 'tenant_unknown' });
+    await expect(schemas.upgrade()).rejects.toMatchObject({ code: 'tenant_unknown' });
+  });
+
   it('ends a verification in time where a catalog is locked', async () => {
     const { app, schemas, database } = await setup();
     await schemas.provision(a);

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { PortcullisError, type TenantId } from '@portcullis/core';
+import { PortcullisError, tenantId, type TenantId } from '@portcullis/core';
 import { refused } from '../../access.js';
+import { nobody } from '../nobody.js';
 import { sourceOf, type PgPool } from '../pg-source.js';
 import { quoteIdentifier, quoteLiteral } from '../quote.js';
 import { runTransaction, type TransactionOptions } from '../run-transaction.js';
@@ -106,7 +107,6 @@ export function tenantSchemas(pool: PgPool | TransactionSource, options: TenantS
   const inSchema = (schema: string): readonly string[] => [
     `SET LOCAL search_path = ${quoteIdentifier(schema)}, pg_temp`,
   ];
-  const nobody = 'portcullis' as TenantId;
 
   async function provision(tenant: TenantId): Promise<SchemaChange> {
     const schema = schemaName(tenant, prefix);
@@ -120,9 +120,9 @@ export function tenantSchemas(pool: PgPool | TransactionSource, options: TenantS
 
   async function tenants(): Promise<readonly TenantId[]> {
     const { rows } = await owner(nobody, catalogs, (sql) =>
-      sql.query<{ tenant: TenantId }>('SELECT tenant FROM portcullis.tenant_schemas ORDER BY tenant'),
+      sql.query<{ tenant: string }>('SELECT tenant FROM portcullis.tenant_schemas ORDER BY tenant'),
     );
-    return rows.map(({ tenant }) => tenant);
+    return rows.map(({ tenant }) => tenantId(tenant));
   }
 
   return {
