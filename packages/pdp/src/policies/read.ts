@@ -41,7 +41,15 @@ const document = z.object({
     .object({
       role: z.string(),
       ...scoped,
-      rules: z.array(z.object({ resource: z.string(), allowActions: z.array(z.string()).optional() })).optional(),
+      rules: z
+        .array(
+          z.object({
+            resource: z.string(),
+            allowActions: z.array(z.string()).optional(),
+            condition: z.unknown().optional(),
+          }),
+        )
+        .optional(),
     })
     .optional(),
   derivedRoles: z.object({ name: z.string() }).optional(),
@@ -135,12 +143,12 @@ function describe(file: string, policy: z.infer<typeof document>): Omit<PolicyDo
     const { role, rules = [] } = policy.rolePolicy;
     return {
       ...about(file, 'role', role, policy.rolePolicy),
-      rules: rules.map(({ resource, allowActions = [] }) => ({
+      rules: rules.map(({ resource, allowActions = [], condition }) => ({
         actions: allowActions,
         effect: 'allow',
         roles: [role],
         derivedRoles: [],
-        condition: '',
+        condition: textOf(condition),
         resource,
       })),
     };
