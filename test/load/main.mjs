@@ -1,5 +1,6 @@
 // npm run load: 1,000 tenants on two replicas of a guarded server, on a real Redis, PostgreSQL and PDP, with mixed
 // traffic; then the same while servers are killed and started again, a replica is killed, and the clock jumps.
+import { Buffer } from 'node:buffer';
 import { fork } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { Agent, request as httpRequest } from 'node:http';
@@ -7,7 +8,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import KeyvRedis from '@keyv/redis';
-import { createClient } from '@redis/client';
 import { Keyv } from 'keyv';
 import pg from 'pg';
 import { checkpointSigner, generateCheckpointKey, verifyTrail } from '@portcullis/audit';
@@ -16,7 +16,9 @@ import { tenantId } from '@portcullis/core';
 import { postgresUsage } from '@portcullis/limits/postgres';
 import { cerbosSidecar } from '@portcullis/pdp/cerbos';
 import { conformingSql } from '@portcullis/storage/postgres';
+import { registry } from '@portcullis/tenants';
 import { keyvStore } from '@portcullis/tenants/keyv';
+import { redisInvalidations } from '@portcullis/tenants/redis';
 import { fixtures, startIssuer } from '@portcullis/testing/issuers';
 import { startPostgres } from '@portcullis/testing/postgres';
 import { startRedis } from '@portcullis/testing/redis';
@@ -141,13 +143,23 @@ async function start() {
   await trails.migrate();
   await postgresUsage(records).install();
 
-  const keyv = new Keyv({ store: new KeyvRedis(redis.url) });
-  const store = keyvStore(keyv, { plans });
+  const keyvRedis = new KeyvRedis(redis.url);
+  const store = keyvStore(new Keyv({ store: keyvRedis }), { plans });
   opened.push(() => store.close());
+  // What an administrator's replica would change tenants through.
+  const invalidations = redisInvalidations({ client: keyvRedis.client });
+  const told = registry({ store, invalidations });
+  opened.push(() => invalidations.close());
   say(`making ${tenantCount} tenants`);
   const startedAt = performance.now();
   const tenants = Array.from({ length: tenantCount }, (_none, index) => `t${index}`);
-  const special = { small: 'limited', noisy: 'loud', monthly: 'monthly', suspended: 'leaving' };
+  const special = {
+    small: 'limited',
+    noisy: 'loud',
+    monthly: 'monthly',
+    suspended: 'leaving',
+    suspendedAloud: 'leaving-aloud',
+  };
   const make = async (id, plan) => {
     await store.createTenant({
       id: tenantId(id),
@@ -163,6 +175,7 @@ async function start() {
   await make(special.noisy, 'noisy');
   await make(special.monthly, 'monthly');
   await make(special.suspended, 'pro');
+  await make(special.suspendedAloud, 'pro');
   say(`  ${((performance.now() - startedAt) / tenants.length).toFixed(2)} ms each`);
   const tokens = new Map();
   for (const id of [...tenants, ...Object.values(special)])
@@ -175,6 +188,7 @@ async function start() {
     records,
     trails,
     store,
+    told: told.store,
     tenants,
     special,
     tokens,
@@ -434,13 +448,20 @@ async function noisy(world) {
   return { quietAlone: alone, quietBesideNoise: beside, noise: tally.figures().outcomes };
 }
 
-/** How long after its suspension a tenant is still let through, on either replica. */
+/** How long after its suspension a tenant is still let through, on either replica: told of it, and not told. */
 async function suspend(world) {
-  const tenant = world.special.suspended;
+  return {
+    boundMs: maxAgeMs,
+    toldEachReplicaMs: await suspended(world, world.special.suspendedAloud, world.told),
+    notToldEachReplicaMs: await suspended(world, world.special.suspended, world.store),
+  };
+}
+
+async function suspended(world, tenant, store) {
   for (const replica of world.replicas) await send(world, replica, tenant, call('note_list', {}));
   const since = performance.now();
-  await world.store.updateTenant(tenantId(tenant), { status: { state: 'suspended' } });
-  const lasts = await Promise.all(
+  await store.updateTenant(tenantId(tenant), { status: { state: 'suspended' } });
+  return Promise.all(
     world.replicas.map(async (replica) => {
       for (;;) {
         const { outcome } = await send(world, replica, tenant, call('note_list', {}));
@@ -453,7 +474,6 @@ async function suspend(world) {
       }
     }),
   );
-  return { boundMs: maxAgeMs, eachReplicaMs: lasts };
 }
 
 /** What was lost: nothing that was acknowledged. */
