@@ -116,9 +116,16 @@ export function hardeningSql(database: string): string {
     `REVOKE TEMPORARY ON DATABASE ${quoteIdentifier(database)} FROM PUBLIC;`,
     'REVOKE CREATE ON SCHEMA public FROM PUBLIC;',
     'REVOKE SELECT ON pg_catalog.pg_stat_activity FROM PUBLIC;',
+    ...activityFunctions.map((name) => `REVOKE EXECUTE ON FUNCTION pg_catalog.${name} FROM PUBLIC;`),
     ...largeObjectFunctions.map((name) => `REVOKE EXECUTE ON FUNCTION pg_catalog.${name} FROM PUBLIC;`),
   ].join('\n');
 }
+
+/** What `pg_stat_activity` reads from, and anybody could as well. */
+export const activityFunctions: readonly string[] = [
+  'pg_stat_get_activity(integer)',
+  'pg_stat_get_backend_activity(integer)',
+];
 
 /** What makes, changes and reads large objects in SQL: they belong to the role, and so to all tenants at once. */
 export const largeObjectFunctions: readonly string[] = [

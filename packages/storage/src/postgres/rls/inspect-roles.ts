@@ -1,6 +1,6 @@
 import { quoteIdentifier } from '../quote.js';
 import { rows, type Inspection } from './catalog.js';
-import { largeObjectFunctions } from './conforming-sql.js';
+import { activityFunctions, largeObjectFunctions } from './conforming-sql.js';
 import { holders } from './holders.js';
 
 interface Role {
@@ -93,6 +93,11 @@ async function maySetSettings(inspection: Inspection): Promise<boolean> {
   return may?.may ?? true;
 }
 
+/** Whether the role may call one of the built-in functions that a parameter lists. */
+const mayCallAny = (parameter: string): string =>
+  `EXISTS (SELECT FROM unnest(${parameter}::text[]) AS f(name)
+           WHERE pg_catalog.has_function_privilege($1::name, 'pg_catalog.' || f.name, 'EXECUTE'))`;
+
 async function inspectPrivileges(inspection: Inspection, settable: boolean): Promise<void> {
   const { role, untrustedSql, found } = inspection;
   const level = untrustedSql ? 'error' : 'warning';
@@ -102,12 +107,11 @@ async function inspectPrivileges(inspection: Inspection, settable: boolean): Pro
     inspection,
     `SELECT pg_catalog.current_database() AS database,
        pg_catalog.has_database_privilege($1::name, pg_catalog.current_database(), 'TEMPORARY') AS temporary,
-       pg_catalog.has_table_privilege($1::name, 'pg_catalog.pg_stat_activity', 'SELECT') AS activity,
-       EXISTS (SELECT FROM unnest($2::text[]) AS f(name)
-               WHERE pg_catalog.has_function_privilege($1::name, 'pg_catalog.' || f.name, 'EXECUTE')) AS objects,
+       pg_catalog.has_table_privilege($1::name, 'pg_catalog.pg_stat_activity', 'SELECT') OR ${mayCallAny('$3')} AS activity,
+       ${mayCallAny('$2')} AS objects,
        EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE p.proname LIKE 'dblink%'
                AND pg_catalog.has_function_privilege($1::name, p.oid, 'EXECUTE')) AS dblink`,
-    [role, largeObjectFunctions],
+    [role, largeObjectFunctions, activityFunctions],
   );
   const subject = quoteIdentifier(role);
   if (settable)
@@ -133,7 +137,10 @@ async function inspectPrivileges(inspection: Inspection, settable: boolean): Pro
       code: 'activity_visible',
       subject,
       message: 'pg_stat_activity shows the text of what other tenants’ connections run',
-      fix: `REVOKE SELECT ON pg_catalog.pg_stat_activity FROM ${holders(role)};`,
+      fix: [
+        `REVOKE SELECT ON pg_catalog.pg_stat_activity FROM ${holders(role)};`,
+        ...activityFunctions.map((name) => `REVOKE EXECUTE ON FUNCTION pg_catalog.${name} FROM ${holders(role)};`),
+      ].join('\n'),
     });
   if (may?.objects !== false)
     found({

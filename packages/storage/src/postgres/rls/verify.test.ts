@@ -373,6 +373,22 @@ it.each([
   expect(after.verified).toBe(true);
 });
 
+it('hides what others run, also from whoever asks the functions below the view', async () => {
+  const database = await good();
+  await asRoot(database, hardeningSql(database));
+  for (const text of [
+    'SELECT query FROM pg_stat_activity',
+    'SELECT query FROM pg_stat_get_activity(NULL)',
+    'SELECT pg_stat_get_backend_activity(1)',
+  ])
+    await expect(run(server.url(database, 'app'), text)).rejects.toThrow('permission denied');
+  await asRoot(database, 'GRANT EXECUTE ON FUNCTION pg_stat_get_activity(integer) TO app');
+  const { findings } = await inspected(database, { untrustedSql: true });
+  expect(findings.map(({ code }) => code)).toEqual(['activity_visible']);
+  await asRoot(database, fixesOf(findings));
+  expect((await inspected(database, { untrustedSql: true })).findings).toEqual([]);
+});
+
 it('finds each function that makes large objects, and takes all of them away', async () => {
   const database = await good();
   await asRoot(database, `${hardeningSql(database)}; GRANT EXECUTE ON FUNCTION lo_create(oid) TO app`);
