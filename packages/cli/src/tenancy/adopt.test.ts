@@ -51,9 +51,9 @@ interface Run {
 
 async function run(...args: readonly string[]): Promise<Run> {
   let [out, err] = ['', ''];
-  const written = vi.spyOn(process.stdout, 'write').mockImplementation((text, done) => {
+  const written = vi.spyOn(process.stdout, 'write').mockImplementation((text, done: unknown) => {
     out += String(text);
-    if (typeof done === 'function') done();
+    if (typeof done === 'function') (done as () => void)();
     return true;
   });
   const told = vi.spyOn(console, 'error').mockImplementation((text: unknown) => (err += `${String(text)}\n`));
