@@ -48,7 +48,16 @@ export function wholeDocument(): object {
   return admin({
     resource: 'https://api.example.com/admin',
     authorizationServers: ['https://id.example.com'],
-    ...{ identity: part, tenants: part, store: part, pdp: part, audit: part, operators: part, members: part },
+    ...{
+      identity: part,
+      tenants: part,
+      store: part,
+      pdp: part,
+      audit: part,
+      operators: part,
+      members: part,
+      roles: part,
+    },
     ...{ invitations: part, domains: part, usage: part, trails: part, sessions: part, lifecycle: part },
   }).openapi;
 }

@@ -29,6 +29,7 @@ import {
 } from '@portcullis/storage/provisioning';
 import {
   domainClaims,
+  hintReader,
   invitations,
   members,
   memoryStore,
@@ -38,6 +39,7 @@ import {
   type TenantStore,
 } from '@portcullis/tenants';
 import { Keyv } from 'keyv';
+import { tenantRoles } from '@portcullis/tenants/roles';
 import { fixtures, startIssuer, type LocalIssuer } from '@portcullis/testing/issuers';
 
 /** Where the administration API is. */
@@ -147,7 +149,7 @@ export async function startAdminWorld(wanted: AdminWorldOptions = {}): Promise<A
   const find = operatorResolver({
     resolver: resolver({ registry: tenants }),
     operators: service,
-    hints: (query) => ({ header: query.header?.('x-tenant-id'), subdomain: undefined }),
+    hints: hintReader({}),
   });
   const { store } = tenants;
   const record = recordsConfiguration(audit);
@@ -176,6 +178,7 @@ export async function startAdminWorld(wanted: AdminWorldOptions = {}): Promise<A
     audit,
     operators: service,
     members: members({ store, record, sharedProviders: 'add' }),
+    roles: tenantRoles({ store, record }),
     invitations: invitations({ store, record }),
     domains: domainClaims({
       store,

@@ -1,5 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Admin } from '@portcullis/admin';
+import { tenantId } from '@portcullis/core';
+import { resolver } from '@portcullis/tenants';
+import { postgresStore } from '@portcullis/tenants/postgres';
+import { startPostgres, type PostgresServer } from '@portcullis/testing/postgres';
+import { Pool } from 'pg';
 import { adminUrl, reason, startAdminWorld, type AdminWorld, type Ask, type Who } from './admin-world.js';
 
 let world: AdminWorld;
@@ -342,6 +347,14 @@ describe('operators with grants', () => {
     );
   });
 
+  it('are refused where nobody looks at grants: the header is never ignored', async () => {
+    const unaware = world.apiWith({ tenants: resolver({ registry: world.registry }) });
+    for (const who of ['owner', 'support'] as const) {
+      const refused = await world.ask(who, 'GET /tenants/acme', { headers: acting('any') }, unaware);
+      expect((await problemOf(refused)).code).toBe(who === 'owner' ? 'grant_invalid' : 'not_found');
+    }
+  });
+
   it('change nothing even where policy would let them', async () => {
     const asked = await world.ask('support', 'POST /operators/grants', {
       body: { tenant: 'acme', kind: 'support', reason: 'ticket 4712: a look around' },
@@ -681,7 +694,11 @@ describe('a request', () => {
       'media_type_unsupported',
     ],
     ['what is no JSON', { body: '{"roles":' }, 'json_invalid'],
-    ['a member twice', { body: '{"roles":["member"],"roles":["owner"]}' }, 'request_invalid'],
+    [
+      'a member twice',
+      { body: '{"userId":"customers#twice","roles":["member"],"roles":["owner"]}' },
+      'request_invalid',
+    ],
     ['an unknown member', { body: { userId: 'a#b', roles: ['member'], isOperator: true } }, 'request_invalid'],
     ['absurd nesting', { body: `${'['.repeat(50)}${']'.repeat(50)}` }, 'request_invalid'],
     ['too much', { body: JSON.stringify({ userId: 'x'.repeat(300_000), roles: [] }) }, 'request_too_large'],
@@ -884,6 +901,13 @@ describe('the rest of a tenant’s life', () => {
     expect(ended).toEqual(['s1']);
   });
 
+  it('shows and ends no session that the directory gives by mistake', async () => {
+    const foreign = { tenant: tenantId('globex'), id: 's3', user: 'customers#gina', openedAt: 0 };
+    const mixed = world.apiWith({ sessions: { ...world.sessions, list: () => Promise.resolve([foreign]) } });
+    expect((await jsonOf(await world.ask('owner', 'GET /tenants/acme/sessions', {}, mixed))).sessions).toEqual([]);
+    expect((await world.ask('owner', 'DELETE /tenants/acme/sessions/s3', {}, mixed)).status).toBe(404);
+  });
+
   it('tells its usage, as JSON and as CSV', async () => {
     world.usage.record({
       tenant: 'acme' as never,
@@ -988,5 +1012,79 @@ describe('jobs', () => {
     await change('operator', 'PUT /tenants/gone/status', { state: 'suspended' }, undefined, reason);
     expect((await change('operator', 'DELETE /tenants/gone', undefined, undefined, reason)).status).toBe(204);
     expect((await world.ask('operator', 'GET /tenants/gone', { headers: reason })).status).toBe(404);
+  });
+});
+
+describe('over tenants in PostgreSQL', () => {
+  let server: PostgresServer;
+  let pool: Pool;
+  let inSql: AdminWorld;
+  beforeAll(async () => {
+    server = await startPostgres();
+    pool = new Pool({ connectionString: server.url() });
+    pool.on('error', () => undefined);
+    const store = postgresStore(pool);
+    await store.migrate();
+    inSql = await startAdminWorld({ store });
+  });
+  afterAll(async () => {
+    await inSql.close();
+    await pool.end();
+    await server.stop();
+  });
+
+  it('a change is made once of ten that are based on one state, on two replicas', async () => {
+    const replica = inSql.apiWith({});
+    const read = await inSql.ask('operator', 'GET /tenants/acme', { headers: reason });
+    const headers = { ...reason, 'if-match': read.headers.get('etag') ?? '' };
+    const all = await Promise.all(
+      Array.from({ length: 10 }, (_, at) =>
+        inSql.ask(
+          'operator',
+          'PATCH /tenants/acme',
+          { body: { name: `Name ${String(at)}` }, headers },
+          at % 2 === 0 ? inSql.api : replica,
+        ),
+      ),
+    );
+    expect(all.map(({ status }) => status).sort()).toEqual([200, ...Array<number>(9).fill(412)]);
+  });
+
+  it('members, roles, settings and pages are as anywhere', async () => {
+    const added = await inSql.ask('admin', 'POST /tenants/acme/users', {
+      body: { userId: 'customers#odd/|ü', roles: ['member'] },
+    });
+    expect(added.status).toBe(201);
+    const role = {
+      name: 'Auditor',
+      parentRoles: ['readonly'],
+      permissions: [{ resource: 'document', action: 'read' }],
+    };
+    const made = await inSql.ask('owner', 'PUT /tenants/acme/roles/checker', {
+      body: role,
+      headers: { 'if-none-match': '*' },
+    });
+    expect(made.status).toBe(201);
+    expect((await inSql.ask('otherOwner', 'GET /tenants/acme/roles/checker')).status).toBe(404);
+    const [first, second] = await Promise.all(
+      ['limit=3', 'limit=3&orderBy=name'].map(async (query) =>
+        jsonOf(await inSql.ask('support', `GET /tenants?${query}`, { headers: reason })),
+      ),
+    );
+    expect([first?.nextCursor, second?.nextCursor]).toEqual([undefined, undefined]);
+    const page = await jsonOf(await inSql.ask('support', 'GET /tenants?limit=2', { headers: reason }));
+    const foreign = await inSql.ask('support', `GET /tenants?limit=2&orderBy=name&cursor=${page.nextCursor ?? ''}`, {
+      headers: reason,
+    });
+    expect((await problemOf(foreign)).code).toBe('request_invalid');
+  });
+
+  it('a database that is gone reads as that, and as nothing else', async () => {
+    await server.kill();
+    const code = async (who: Who, line: string): Promise<string> =>
+      (await problemOf(await inSql.ask(who, line, { headers: who === 'support' ? reason : {} }))).code;
+    expect(await code('stranger', 'GET /tenants/acme')).toBe('store_unavailable');
+    expect(await code('support', 'GET /tenants')).toBe('store_unavailable');
+    await server.restart();
   });
 });

@@ -127,6 +127,7 @@ function partsOf(options: AdminOptions): Parts {
     providers: options.providers ?? [],
     operators: options.operators,
     members: options.members,
+    roles: options.roles,
     invitations: options.invitations,
     domains: options.domains,
     usage: options.usage,

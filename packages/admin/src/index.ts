@@ -4,5 +4,12 @@ export { redisIdempotency, type RedisIdempotencyOptions, type RedisScripts } fro
 export type { IdempotencyClaim, IdempotencyStore } from './idempotency/store.js';
 export type { AdminOptions } from './options.js';
 export type { AdminTrails, AdminUsage } from './parts.js';
-export type { AdminDomains, AdminInvitations, AdminLifecycle, AdminMembers, AdminOperators } from './ports.js';
+export type {
+  AdminDomains,
+  AdminInvitations,
+  AdminLifecycle,
+  AdminMembers,
+  AdminOperators,
+  AdminRoles,
+} from './ports.js';
 export type { AdminScopes } from './scopes.js';

@@ -12,7 +12,14 @@ import type {
 import type { TenantStore } from '@portcullis/tenants';
 import type { IdempotencyStore } from './idempotency/store.js';
 import type { AdminTrails, AdminUsage } from './parts.js';
-import type { AdminDomains, AdminInvitations, AdminLifecycle, AdminMembers, AdminOperators } from './ports.js';
+import type {
+  AdminDomains,
+  AdminInvitations,
+  AdminLifecycle,
+  AdminMembers,
+  AdminOperators,
+  AdminRoles,
+} from './ports.js';
 import type { AdminScopes } from './scopes.js';
 
 /** What an administration API works with. A part that is left out has no endpoints. */
@@ -27,7 +34,8 @@ export interface AdminOptions {
   readonly authorizationServers: readonly string[];
   readonly identity: IdentityVerifier;
   /**
-   * Finds the tenant of the path among those of the caller. For operators who act in tenants by grants:
+   * Finds the tenant of the path among those of the caller: a resolver that reads `x-tenant-id`, and without base
+   * domains, since here the path names the tenant. For operators who act in tenants by grants:
    * `operatorResolver` of `@portcullis/operators`.
    */
   readonly tenants: TenantResolver;
@@ -42,6 +50,8 @@ export interface AdminOptions {
   readonly operators?: AdminOperators | undefined;
   /** Changes members: `members` of `@portcullis/tenants`, over the same store. */
   readonly members?: AdminMembers | undefined;
+  /** Changes roles of a tenant's own: `tenantRoles` of `@portcullis/tenants/roles`, over the same store. */
+  readonly roles?: AdminRoles | undefined;
   /** Invites people: `invitations` of `@portcullis/tenants`, over the same store. */
   readonly invitations?: AdminInvitations | undefined;
   /** Makes and ends tenants across all storage. @defaultValue a tenant is its record in the store, and nothing else */

@@ -1,5 +1,7 @@
 import { PortcullisError, type IdentityProviderBinding, type Tenant } from '@portcullis/core';
+import type { TenantStore } from '@portcullis/tenants';
 import type { Caller } from './caller.js';
+import { heldRoles } from './held-roles.js';
 
 /**
  * Refuses bindings that a tenant's owner may not make for itself.
@@ -11,13 +13,14 @@ import type { Caller } from './caller.js';
  * @param allowed - the providers that an owner may bind, without a hint
  * @throws PortcullisError `denied`, `conflict`
  */
-export function requireOwnBindings(
+export async function requireOwnBindings(
+  store: Pick<TenantStore, 'getMembership'>,
   caller: Caller,
   tenant: Tenant,
   wanted: readonly IdentityProviderBinding[],
   allowed: readonly string[],
-): void {
-  if (caller.kind !== 'member' || !caller.context.membership.roles.includes('owner'))
+): Promise<void> {
+  if (caller.kind !== 'member' || !(await heldRoles(store, caller)).includes('owner'))
     throw new PortcullisError('denied', 'only an owner or an operator changes who may sign in');
   const present = tenant.settings.identityProviders;
   for (const binding of wanted) {

@@ -11,7 +11,14 @@ import type {
 import type { LimitStore, UsageSource } from '@portcullis/limits';
 import type { TenantStore } from '@portcullis/tenants';
 import type { Jobs } from './jobs.js';
-import type { AdminDomains, AdminInvitations, AdminLifecycle, AdminMembers, AdminOperators } from './ports.js';
+import type {
+  AdminDomains,
+  AdminInvitations,
+  AdminLifecycle,
+  AdminMembers,
+  AdminOperators,
+  AdminRoles,
+} from './ports.js';
 
 /** Where usage is read from. */
 export interface AdminUsage {
@@ -37,6 +44,7 @@ export interface Parts {
   readonly providers: readonly string[];
   readonly operators: AdminOperators | undefined;
   readonly members: AdminMembers | undefined;
+  readonly roles: AdminRoles | undefined;
   readonly invitations: AdminInvitations | undefined;
   readonly domains: AdminDomains | undefined;
   readonly lifecycle: AdminLifecycle | undefined;

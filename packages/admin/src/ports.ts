@@ -6,6 +6,7 @@ import type {
   OperatorContext,
   TenantContext,
   TenantId,
+  TenantRole,
 } from '@portcullis/core';
 import type { ChangeOptions, NewTenant } from '@portcullis/tenants';
 
@@ -158,6 +159,12 @@ export interface AdminMembers {
   remove(actor: AdminActor, tenant: TenantId, userId: string, options?: ChangeOptions): Promise<void>;
 }
 
+/** Changes roles of a tenant's own: `tenantRoles()` of `@portcullis/tenants/roles` is one. */
+export interface AdminRoles {
+  put(actor: AdminActor, role: Omit<TenantRole, 'version'>, options?: ChangeOptions): Promise<TenantRole>;
+  remove(actor: AdminActor, tenant: TenantId, roleId: string, options?: ChangeOptions): Promise<void>;
+}
+
 /** An invitation. Times are in milliseconds since the Unix epoch. */
 export interface AdminInvitation {
   readonly id: string;
@@ -166,7 +173,6 @@ export interface AdminInvitation {
   readonly invitedBy: string;
   readonly createdAt: number;
   readonly expiresAt: number;
-  readonly isExpired: boolean;
 }
 
 /** Invites people, and lets them in: `invitations()` of `@portcullis/tenants` is one. */
@@ -176,7 +182,6 @@ export interface AdminInvitations {
     tenant: TenantId,
     invitation: { readonly email: string; readonly roles: readonly string[]; readonly ttlMs?: number | undefined },
   ): Promise<{ readonly invitation: AdminInvitation; readonly token: string }>;
-  list(actor: AdminActor, tenant: TenantId): Promise<readonly AdminInvitation[]>;
   revoke(actor: AdminActor, tenant: TenantId, id: string): Promise<void>;
   accept(identity: Identity, token: string, requestId: string): Promise<Membership>;
 }

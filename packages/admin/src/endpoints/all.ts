@@ -15,14 +15,14 @@ import { userEndpoints } from './users.js';
 
 /** All endpoints of the parts that are there. */
 export function endpointsOf(parts: Parts): readonly Endpoint[] {
-  const { members, invitations, domains, usage, trails, operators } = parts;
+  const { members, roles, invitations, domains, usage, trails, operators } = parts;
   return [
     ...selfEndpoints(parts),
     ...tenantEndpoints(parts),
     ...(members === undefined ? [] : userEndpoints({ ...parts, members })),
     ...(invitations === undefined ? [] : invitationEndpoints({ ...parts, invitations })),
     ...(domains === undefined ? [] : domainEndpoints({ ...parts, domains })),
-    ...roleEndpoints(parts),
+    ...(roles === undefined ? [] : roleEndpoints({ ...parts, roles })),
     ...settingsEndpoints(parts),
     ...(usage === undefined ? [] : usageEndpoints({ ...parts, usage })),
     ...(trails === undefined ? [] : trailEndpoints({ ...parts, trails })),

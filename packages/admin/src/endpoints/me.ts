@@ -43,12 +43,14 @@ export function selfEndpoints(parts: Parts): readonly Endpoint[] {
 async function tenantsOf(
   parts: Parts,
   identity: Identity,
-  { requestId }: Scene,
+  { requestId, header }: Scene,
 ): Promise<z.infer<typeof meSchema>['tenants']> {
   const memberships = await parts.store.getUserMemberships(identity.key);
   const named = new Set(memberships.slice(0, mostTenants).map(({ tenantId }) => tenantId));
-  const unnamed = await standing(parts, identity, requestId, undefined);
-  const listed = await Promise.all([...named].map((tenant) => standing(parts, identity, requestId, tenant)));
+  const unnamed = await standing(parts, identity, requestId, header('host'), undefined);
+  const listed = await Promise.all(
+    [...named].map((tenant) => standing(parts, identity, requestId, header('host'), tenant)),
+  );
   const tenants = [...(unnamed === undefined ? [] : [unnamed]), ...listed.filter((each) => each !== undefined)];
   const byId = new Map(tenants.map((each) => [each.id, each]));
   return [...byId.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
@@ -60,12 +62,14 @@ async function standing(
   { tenants, tenantHeader }: Parts,
   identity: Identity,
   requestId: string,
+  host: string | undefined,
   wanted: TenantId | undefined,
 ): Promise<z.infer<typeof meSchema>['tenants'][number] | undefined> {
   try {
     const { tenant, membership } = await tenants.resolve({
       identity,
       requestId,
+      host,
       header: (name) => (name === tenantHeader ? wanted : undefined),
     });
     return { id: tenant.id, name: tenant.name, roles: [...membership.roles], standing: 'good' };

@@ -1,11 +1,11 @@
 import { z } from '@hono/zod-openapi';
 import { PortcullisError, type AttributeValue, type TenantRole } from '@portcullis/core';
+import { actorOf } from '../actor.js';
 import { entityTag, tagged } from '../answer.js';
-import { change } from '../change.js';
 import { requireMatch } from '../conditional.js';
 import { endpoint, type Endpoint } from '../endpoint.js';
 import type { Parts } from '../parts.js';
-import { requireParents } from '../role-authority.js';
+import type { AdminRoles } from '../ports.js';
 import { roleBodySchema, roleListSchema, roleSchema, roleView } from '../schema/role.js';
 import { noQuery, roleIdSchema, tenantIdSchema, tenantParams } from '../schema/values.js';
 import { subjectId } from '../subject.js';
@@ -13,8 +13,10 @@ import { subjectId } from '../subject.js';
 const tag = 'roles';
 const roleParams = z.strictObject({ tenant: tenantIdSchema, role: roleIdSchema });
 
+type RoleParts = Parts & { readonly roles: AdminRoles };
+
 /** Roles of a tenant's own. */
-export function roleEndpoints(parts: Parts): readonly Endpoint[] {
+export function roleEndpoints(parts: RoleParts): readonly Endpoint[] {
   return [list(parts), read(parts), put(parts), remove(parts)];
 }
 
@@ -55,7 +57,7 @@ function read({ store }: Parts): Endpoint {
   });
 }
 
-function put({ store, record, basePath }: Parts): Endpoint {
+function put({ store, roles, clock, basePath }: RoleParts): Endpoint {
   return endpoint({
     id: 'putRole',
     method: 'put',
@@ -83,17 +85,9 @@ function put({ store, record, basePath }: Parts): Endpoint {
       if (ifMatch === undefined) {
         if (known !== undefined) throw new PortcullisError('precondition_failed');
       } else requireMatch(ifMatch, before === undefined ? undefined : entityTag(before.version, before));
-      await requireParents(store, call, roleId, [...(known?.parentRoles ?? []), ...call.body.parentRoles]);
-      const kept = await change(
-        record,
-        call,
-        { action: 'role.put', target: roleId, tenant, before: before ?? null, after: { roleId, ...call.body } },
-        () =>
-          store.putRole(
-            { tenantId: tenant, roleId, ...call.body, permissions: permissionsOf(call.body.permissions) },
-            { ifVersion: known?.version ?? 0 },
-          ),
-      );
+      const role = { tenantId: tenant, roleId, ...call.body, permissions: permissionsOf(call.body.permissions) };
+      const actor = actorOf(call, 'roles:write', clock());
+      const kept = await roles.put(actor, role, { ifVersion: known?.version ?? 0 });
       const view = tagged(known === undefined ? 201 : 200, roleView(kept));
       return known === undefined
         ? { ...view, headers: { location: `${basePath}/tenants/${tenant}/roles/${roleId}` } }
@@ -102,7 +96,7 @@ function put({ store, record, basePath }: Parts): Endpoint {
   });
 }
 
-function remove({ store, record }: Parts): Endpoint {
+function remove({ store, roles, clock }: RoleParts): Endpoint {
   return endpoint({
     id: 'deleteRole',
     method: 'delete',
@@ -120,12 +114,8 @@ function remove({ store, record }: Parts): Endpoint {
       const { role: roleId } = call.params;
       const known = await store.getRole(tenant, roleId);
       if (known === undefined) throw new PortcullisError('not_found');
-      const before = roleView(known);
-      requireMatch(call.header('if-match'), entityTag(known.version, before));
-      await requireParents(store, call, roleId, known.parentRoles);
-      await change(record, call, { action: 'role.remove', target: roleId, tenant, before, after: null }, () =>
-        store.removeRole(tenant, roleId, { ifVersion: known.version }),
-      );
+      requireMatch(call.header('if-match'), entityTag(known.version, roleView(known)));
+      await roles.remove(actorOf(call, 'roles:write', clock()), tenant, roleId, { ifVersion: known.version });
       return { status: 204 };
     },
   });

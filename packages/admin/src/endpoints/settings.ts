@@ -68,7 +68,8 @@ function patchOauth(parts: Parts): Endpoint {
     async handle(call) {
       const bindings: readonly IdentityProviderBinding[] = call.body.identityProviders;
       return changeSettings(parts, call, 'oauth', oauthView, async (tenant) => {
-        if (!(await call.may('identity:write'))) requireOwnBindings(call.caller, tenant, bindings, parts.providers);
+        if (!(await call.may('identity:write')))
+          await requireOwnBindings(parts.store, call.caller, tenant, bindings, parts.providers);
         return { identityProviders: bindings };
       });
     },

@@ -84,8 +84,8 @@ export function memberView({ userId, roles, joinedAt, version }: Membership): z.
 }
 
 /** An invitation, for people and programs to read. */
-export function invitationView(invitation: AdminInvitation): z.infer<typeof invitationSchema> {
-  const { id, email, roles, invitedBy, createdAt, expiresAt, isExpired } = invitation;
+export function invitationView(invitation: AdminInvitation, now: number): z.infer<typeof invitationSchema> {
+  const { id, email, roles, invitedBy, createdAt, expiresAt } = invitation;
   return {
     id,
     email,
@@ -93,6 +93,6 @@ export function invitationView(invitation: AdminInvitation): z.infer<typeof invi
     invitedBy,
     createdAt: timeOf(createdAt),
     expiresAt: timeOf(expiresAt),
-    isExpired,
+    isExpired: now >= expiresAt,
   };
 }
