@@ -227,6 +227,20 @@ it('tells a store that is down as such, and nothing as done', async () => {
   expect((await move.run()).steps[0]?.counts).toEqual({ copied: 1 });
 });
 
+it.skipIf(!withRedis)('does not take a Redis that is gone for one that is empty', async () => {
+  const gone = await startRedis();
+  const keyv = new Keyv({ store: new KeyvRedis(gone.url), namespace: 'old' });
+  await keyv.set('a', 1);
+  const move = moving(keyv, { timeoutMs: 100 });
+  await move.run();
+  await gone.kill();
+  for (const action of ['finish', 'undo'] as const)
+    await expect(move[action]()).rejects.toEqual(refusal('storage_unavailable'));
+  expect((await move.status())?.state).toBe('finishing');
+  await expect(moving(keyv, { timeoutMs: 100 }).run()).rejects.toEqual(refusal('storage_unavailable'));
+  await (keyv.store as KeyvRedis<unknown>).disconnect(true);
+});
+
 it('brings back any keys and values, as they were', async () => {
   const segment = fc.string({
     unit: fc.constantFrom('a', 'B', '9', '_', '-', ' ', 'é', '日', '😀', ':', '.x'),
