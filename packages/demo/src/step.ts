@@ -25,7 +25,7 @@ interface Common {
 }
 
 /** Something that is done with a real MCP client. */
-export interface ClientStep extends Common {
+interface ClientStep extends Common {
   readonly tenant?: string;
   readonly approve?: boolean;
   /** The client names the operator's grant. */
@@ -34,7 +34,7 @@ export interface ClientStep extends Common {
 }
 
 /** A request to the admin API. */
-export interface AdminStep extends Common {
+interface AdminStep extends Common {
   readonly admin: AdminRequest;
 }
 
