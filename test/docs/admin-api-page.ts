@@ -43,7 +43,7 @@ interface Document {
 }
 
 /** The document of an API that has every part. Nothing of it is asked. */
-export function wholeDocument(): object {
+function wholeDocument(): object {
   const part = {} as never;
   return admin({
     resource: 'https://api.example.com/admin',

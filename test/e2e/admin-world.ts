@@ -45,7 +45,7 @@ import { fixtures, startIssuer, type LocalIssuer } from '@portcullis/testing/iss
 /** Where the administration API is. */
 export const adminUrl = 'https://api.example.com/admin';
 
-export const plans: TenantPlans = {
+const plans: TenantPlans = {
   free: { limits: { requestsPerMinute: 60 }, quotas: { maxUsers: 5 } },
   pro: { limits: { requestsPerMinute: 600 }, quotas: { maxUsers: 50 } },
 };

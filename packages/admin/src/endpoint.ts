@@ -49,7 +49,7 @@ export interface Scene {
 }
 
 /** A call of an endpoint: the scene, and what was asked for. */
-export interface Call<Params, Query, Body> extends Scene {
+interface Call<Params, Query, Body> extends Scene {
   readonly params: Params;
   readonly query: Query;
   readonly body: Body;
@@ -74,14 +74,14 @@ export interface EndpointDescription {
 }
 
 /** The schemas of a request. */
-export interface RequestSchemas {
+interface RequestSchemas {
   readonly params: z.ZodObject;
   readonly query: z.ZodObject;
   readonly body: z.ZodType | undefined;
 }
 
 /** The parts of a request, as they came. */
-export interface RawRequest {
+interface RawRequest {
   readonly params: Readonly<Record<string, string>>;
   readonly query: Readonly<Record<string, string>>;
   readonly body: unknown;

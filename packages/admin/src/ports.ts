@@ -15,7 +15,7 @@ interface Request {
 }
 
 /** A part of a list of grants. */
-export interface GrantPage {
+interface GrantPage {
   readonly grants: readonly AdminGrant[];
   readonly cursor?: string | undefined;
 }

@@ -3,7 +3,7 @@ import { refusalResponse } from '@portcullis/http';
 import type { Answer } from './answer.js';
 
 /** The type of a problem: a name, and no address. The reference page of error codes says what each means. */
-export function problemType(code: ErrorCode): string {
+function problemType(code: ErrorCode): string {
   return `urn:portcullis:error:${code}`;
 }
 
