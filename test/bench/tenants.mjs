@@ -46,7 +46,9 @@ try {
           await store.putMember(id, `oidc#user-${at + index}`, ['member']);
         }),
       );
-    console.log(`${name}: ${tenants} tenants made in ${((performance.now() - startedAt) / tenants).toFixed(2)} ms each`);
+    console.log(
+      `${name}: ${tenants} tenants made in ${((performance.now() - startedAt) / tenants).toFixed(2)} ms each`,
+    );
   }
 
   let turn = 0;
