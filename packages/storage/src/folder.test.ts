@@ -120,7 +120,7 @@ describe.each(['best', 'path'] as const)('folder storage, folders held by %s', (
   });
 
   it('writes a stream, and nothing of one that breaks or stands still', async () => {
-    const own = (await open({ timeoutMs: 300 })).forTenant(acme);
+    const own = (await open()).forTenant(acme);
     await own.put('a', new Blob(['one', 'two']).stream());
     expect(await text(own, 'a')).toBe('onetwo');
     const broken = new ReadableStream<Uint8Array>({
@@ -132,9 +132,10 @@ describe.each(['best', 'path'] as const)('folder storage, folders held by %s', (
     await expect(own.put('a', broken)).rejects.toMatchObject({ code: 'storage_unavailable' });
     let cancelled = false;
     const still = new ReadableStream<Uint8Array>({ cancel: () => void (cancelled = true) });
-    await expect(own.put('a', still)).rejects.toMatchObject({ code: 'storage_unavailable' });
-    await expect.poll(() => cancelled).toBe(true);
-    await opened[0]!.close();
+    const impatient = (await open({ timeoutMs: 300 })).forTenant(acme);
+    await expect(impatient.put('a', still)).rejects.toMatchObject({ code: 'storage_unavailable' });
+    await expect.poll(() => cancelled, { timeout: 10_000 }).toBe(true);
+    for (const storage of opened) await storage.close();
     expect(await readdir(join(root, 't-acme'))).toEqual(['f-a']);
     expect(await readFile(join(root, 't-acme/f-a'), 'utf8')).toBe('onetwo');
   });
@@ -160,7 +161,7 @@ describe.each(['best', 'path'] as const)('folder storage, folders held by %s', (
     const secret = 'of globex';
     const inside = (name: string): string => join(root, 't-acme', name);
     beforeEach(async () => {
-      const storage = await open({ timeoutMs: 3000 });
+      const storage = await open({ timeoutMs: 10_000 });
       own = storage.forTenant(acme);
       await own.put('kept', 'x');
       await storage.forTenant(globex).put('d/secret', secret);
@@ -361,8 +362,7 @@ describe('folder storage by descriptors', () => {
     await own.clear();
     await storage.close();
     await storage.close();
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    expect(count()).toBe(before);
+    await expect.poll(count, { timeout: 10_000 }).toBe(before);
     await expect(own.get('a')).rejects.toMatchObject({ code: 'storage_unavailable' });
   });
 

@@ -49,7 +49,7 @@ beforeAll(async () => {
   await client.end();
   database = await PGlite.create();
   await database.exec(`CREATE ROLE app; ${schema}`);
-});
+}, 120_000);
 afterAll(async () => {
   await Promise.all(pools.map((one) => one.end()));
   await server.stop();

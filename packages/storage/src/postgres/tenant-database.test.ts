@@ -26,7 +26,7 @@ beforeAll(async () => {
   });
   await owner.install();
   await owner.provision(acme.tenant.id);
-});
+}, 120_000);
 afterAll(async () => {
   await rows.close();
   await schemas.close();

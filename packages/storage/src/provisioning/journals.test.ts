@@ -26,7 +26,7 @@ beforeAll(async () => {
   pool = new pg.Pool({ connectionString: server.url(), max: 4 });
   pool.on('error', () => undefined);
   embedded = await PGlite.create();
-});
+}, 120_000);
 afterAll(async () => {
   await pool.end();
   await embedded.close();
@@ -96,7 +96,7 @@ describe.each(Object.entries(journals))('a journal %s', (_name, open) => {
         if (result.status === 'rejected') expect(result.reason).toEqual(refusal('conflict'));
       expect(await two.read(acme)).toEqual({ version: version + 1, value: { writer: winners[0], version } });
     }
-  });
+  }, 60_000);
 
   it('keeps tenants apart whose ids look alike', async () => {
     const ids = ['a', 'A', 'ab', 'a-b', 'a_b', '1', 'x'.repeat(64), `${'x'.repeat(63)}y`].map((id) => tenantId(id));

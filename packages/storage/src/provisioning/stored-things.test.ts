@@ -159,7 +159,7 @@ describe('files', () => {
       await own.put('empty', '');
       await own.put('big', Buffer.alloc(300_000, everyByte));
     });
-  });
+  }, 120_000);
 });
 
 describe('objects', () => {

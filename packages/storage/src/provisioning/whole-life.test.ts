@@ -98,4 +98,4 @@ it('a tenant with rows in PGlite, keys and files goes and comes back, by a journ
     await database.close();
     await rm(root, { recursive: true });
   }
-});
+}, 120_000);

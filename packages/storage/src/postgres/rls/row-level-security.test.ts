@@ -149,12 +149,14 @@ function suite(name: string, open: (options?: RowLevelSecurityOptions) => Promis
     it('gives what a callback left running a transaction of its own, once its own is over', async () => {
       const rls = await start();
       let late: Promise<unknown> | undefined;
+      let isOver: (() => void) | undefined;
       await rls.withTenant(acme, async (sql) => {
         await sql.query("INSERT INTO notes (id) VALUES ('1')");
-        late = new Promise((resolve) => setTimeout(resolve, 50)).then(() =>
+        late = new Promise<void>((resolve) => (isOver = resolve)).then(() =>
           rls.withTenant(globex, (own) => own.query('SELECT count(*)::int AS count FROM notes')),
         );
       });
+      isOver?.();
       expect(await late).toMatchObject({ rows: [{ count: 0 }] });
     });
 
@@ -321,21 +323,25 @@ function suite(name: string, open: (options?: RowLevelSecurityOptions) => Promis
 
     it('ends when its time is over, and keeps nothing', async () => {
       const rls = await start();
-      let late: Promise<unknown> | undefined;
+      // With a connection that is there already, it has begun long before its time is over.
+      await titles(rls, acme);
+      const late: Promise<unknown>[] = [];
       await expect(
         rls.withTenant(
           acme,
           async (sql) => {
             await sql.query("INSERT INTO notes (id) VALUES ('1')");
-            await new Promise((resolve) => setTimeout(resolve, 300));
-            late = sql.query("INSERT INTO notes (id) VALUES ('2')");
-            await late;
+            await new Promise((resolve) => {
+              sql.signal.addEventListener('abort', resolve);
+            });
+            late.push(sql.query("INSERT INTO notes (id) VALUES ('2')"));
+            await late[0];
           },
-          { timeoutMs: 100 },
+          { timeoutMs: 1500 },
         ),
       ).rejects.toMatchObject({ code: 'storage_unavailable' });
-      await new Promise((resolve) => setTimeout(resolve, 300));
-      await expect(late).rejects.toMatchObject({ code: 'storage_refused' });
+      await expect.poll(() => late.length, { timeout: 10_000 }).toBe(1);
+      await expect(late[0]).rejects.toMatchObject({ code: 'storage_refused' });
       expect(await titles(rls, acme)).toEqual([]);
     });
 
@@ -343,9 +349,7 @@ function suite(name: string, open: (options?: RowLevelSecurityOptions) => Promis
       const rls = await start();
       const work = async (sql: { query(text: string): Promise<unknown> }): Promise<void> => {
         await sql.query("INSERT INTO notes (id) VALUES ('1')");
-        setTimeout(() => {
-          controller.abort();
-        }, 10);
+        controller.abort();
         await new Promise((resolve) => setTimeout(resolve, 200));
       };
       const controller = new AbortController();
@@ -417,7 +421,7 @@ describe('with a server', () => {
       const name = await database();
       const pool = new pg.Pool({ connectionString: bouncer.url(name, 'app'), max: 20 });
       pool.on('error', () => undefined);
-      const rls = rowLevelSecurity(pool);
+      const rls = rowLevelSecurity(pool, { timeoutMs: 100_000 });
       const tenants = ['acme', 'globex', 'initech', 'umbrella'].map((tenant) => contextFor({ tenant }));
       const backends = new Set<number>();
       await Promise.all(
@@ -442,7 +446,7 @@ describe('with a server', () => {
       );
       expect(backends.size).toBeLessThanOrEqual(2);
       await pool.end();
-    });
+    }, 120_000);
   });
 
   it('leaves nothing on the connection for the next user', async () => {
@@ -480,6 +484,8 @@ describe('with a server', () => {
     const { rls, close } = await opened({}, { max: 8 });
     await rls.withTenant(acme, (sql) => sql.query("INSERT INTO notes (id, title) VALUES ('n', '0')"));
     let runs = 0;
+    let goOn: (() => void) | undefined;
+    const allHaveRead = new Promise<void>((resolve) => (goOn = resolve));
     await Promise.all(
       Array.from({ length: 6 }, () =>
         rls.withTenant(
@@ -487,10 +493,11 @@ describe('with a server', () => {
           async (sql) => {
             runs++;
             const { rows } = await sql.query<{ title: string }>("SELECT title FROM notes WHERE id = 'n'");
-            await new Promise((resolve) => setTimeout(resolve, 5));
+            if (runs >= 6) goOn?.();
+            await allHaveRead;
             await sql.query("UPDATE notes SET title = $1 WHERE id = 'n'", [String(Number(rows[0]?.title) + 1)]);
           },
-          { isolation: 'serializable', retries: 50 },
+          { isolation: 'serializable', retries: 50, timeoutMs: 50_000 },
         ),
       ),
     );
@@ -498,7 +505,7 @@ describe('with a server', () => {
     expect(rows).toEqual([{ title: '6' }]);
     expect(runs).toBeGreaterThan(6);
     await close();
-  });
+  }, 60_000);
 
   it('says that it met another one when the retries are used up', async () => {
     const { rls, close } = await opened();
@@ -520,32 +527,27 @@ describe('with a server', () => {
   it('ends a statement on the server when the caller goes away', async () => {
     const { rls, pool, close } = await opened();
     const controller = new AbortController();
-    const slow = rls.withTenant(acme, (sql) => sql.query('SELECT pg_sleep(30)'), {
-      signal: controller.signal,
-      timeoutMs: 60_000,
-    });
-    setTimeout(() => {
-      controller.abort();
-    }, 50);
-    await expect(slow).rejects.toMatchObject({ code: 'storage_unavailable' });
-    await expect
-      .poll(
-        async () =>
-          (
-            await pool.query(
-              "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)' AND state = 'active' AND pid <> pg_backend_pid()",
-            )
-          ).rowCount,
-        { timeout: 10_000 },
-      )
-      .toBe(0);
+    const slow = expect(
+      rls.withTenant(acme, (sql) => sql.query('SELECT pg_sleep(300)'), {
+        signal: controller.signal,
+        timeoutMs: 200_000,
+      }),
+    ).rejects.toMatchObject({ code: 'storage_unavailable' });
+    const sleeping =
+      "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(300)' AND state = 'active' AND pid <> pg_backend_pid()";
+    const count = async (): Promise<number | null> => (await pool.query(sleeping)).rowCount;
+    await expect.poll(count, { timeout: 20_000 }).toBe(1);
+    controller.abort();
+    await slow;
+    await expect.poll(count, { timeout: 40_000 }).toBe(0);
     await close();
-  });
+  }, 90_000);
 
   it('says that it is unavailable when the pool is used up, in time, and recovers', async () => {
     const { rls, close } = await opened({}, { max: 1 });
     let release: (() => void) | undefined;
     const holding = rls.withTenant(acme, () => new Promise<void>((resolve) => (release = resolve)));
+    await expect.poll(() => release, { timeout: 20_000 }).toBeDefined();
     await expect(
       outside(() => rls.withTenant(globex, () => Promise.resolve('reached'), { timeoutMs: 100 })),
     ).rejects.toMatchObject({ code: 'storage_unavailable' });
@@ -586,18 +588,20 @@ describe('with a server', () => {
     });
     await own.restart();
     await expect
-      .poll(() =>
-        rls
-          .withTenant(acme, (sql) => sql.query('SELECT 1'))
-          .then(
-            () => 'up',
-            () => 'down',
-          ),
+      .poll(
+        () =>
+          rls
+            .withTenant(acme, (sql) => sql.query('SELECT 1'))
+            .then(
+              () => 'up',
+              () => 'down',
+            ),
+        { timeout: 40_000 },
       )
       .toBe('up');
     await pool.end();
     await own.stop();
-  });
+  }, 90_000);
 });
 
 /** Runs work outside the flow of the transaction that called it. */
@@ -616,19 +620,21 @@ afterAll(() => {
   clearInterval(timer);
 });
 
-let pglite: Promise<PGlite> | undefined;
-afterAll(async () => (await pglite)?.close());
-suite('PGlite', async (options) => {
-  pglite ??= PGlite.create().then(async (database) => {
+describe('without a server', () => {
+  let database: PGlite;
+  beforeAll(async () => {
+    database = await PGlite.create();
     await database.exec(`CREATE ROLE app; ${schema}`);
-    return database;
+  }, 120_000);
+  afterAll(() => database.close());
+
+  suite('PGlite', async (options) => {
+    await database.exec('TRUNCATE notes');
+    return {
+      rls: rowLevelSecurity(pgliteSource(database), { role: 'app', ...options }),
+      close: () => Promise.resolve(),
+    };
   });
-  const database = await pglite;
-  await database.exec('TRUNCATE notes');
-  return {
-    rls: rowLevelSecurity(pgliteSource(database), { role: 'app', ...options }),
-    close: () => Promise.resolve(),
-  };
 });
 
 it.each(['tenant_id', 'app.tenant id', "app.x'; DROP TABLE notes; --", 'App.X', ''])(

@@ -534,16 +534,18 @@ it('ends in time where a table is locked', async () => {
 
 it('takes nothing for shown that it was kept from looking at', async () => {
   const { database, pool, unlock } = await locked('countries');
-  const verified = expect(rowLevelSecurity(pool).verify(shared)).rejects.toMatchObject({ code: 'storage_unavailable' });
+  const verified = expect(rowLevelSecurity(pool).verify({ ...shared, timeoutMs: 60_000 })).rejects.toMatchObject({
+    code: 'storage_unavailable',
+  });
   const admin = new pg.Client(server.url());
   await admin.connect();
   const cancel = `SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = '${database}' AND wait_event_type = 'Lock'`;
-  await expect.poll(async () => (await admin.query(cancel)).rowCount, { timeout: 20_000 }).toBe(1);
+  await expect.poll(async () => (await admin.query(cancel)).rowCount, { timeout: 40_000 }).toBe(1);
   await unlock();
   await verified;
   await admin.end();
   await pool.end();
-});
+}, 90_000);
 
 it('names a role that is not there', async () => {
   const database = await good();

@@ -360,5 +360,5 @@ describe('on PostgreSQL', () => {
     expect(second).toMatchObject({ total: 1000, failed: [] });
     expect(second.upgraded).toHaveLength(1000);
     expect((await app.verify()).tables).toHaveLength(1000);
-  }, 120_000);
+  }, 240_000);
 });
