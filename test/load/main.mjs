@@ -115,7 +115,7 @@ async function start() {
   opened.push(() => rm(folder, { recursive: true }));
   for (const [name, text] of Object.entries(policies)) await writeFile(join(folder, name), text);
   say('starting Redis, PostgreSQL, the PDP and an issuer');
-  const redis = await startRedis({ persist: true });
+  const redis = await startRedis({ persist: true, fsync: 'everysec' });
   opened.push(() => redis.stop());
   // As in production: what was acknowledged is on disk.
   const postgres = await startPostgres({ settings: { fsync: 'on', synchronous_commit: 'on' } });
