@@ -31,10 +31,12 @@ export {
   type ExportOptions,
 } from './trail/bundle.js';
 export { readBundle } from './trail/bundle-file.js';
+export type { Appended, TrailBatch, TrailEntry } from './trail/chain.js';
 export type { PublishedCheckpoint } from './trail/checkpoint-rounds.js';
 export { fileTrails, readTrailFile } from './trail/file-trails.js';
 export type { FileJournalOptions, Repair } from './trail/file-journal.js';
 export type { TrailLines } from './trail/journal-trails.js';
+export type { TrailHead } from './trail/record.js';
 export { memoryTrails, type MemoryTrails } from './trail/memory-trails.js';
 export { retain, type RetainedTrail, type RetainOptions } from './trail/retain.js';
 export {

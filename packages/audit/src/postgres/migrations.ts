@@ -1,4 +1,5 @@
 import { PortcullisError } from '@portcullis/core';
+import { appendFunction, appendRight } from './append.js';
 import type { Run } from './transaction.js';
 
 /** Roles that are given what they need and no more. They have to exist. */
@@ -77,6 +78,7 @@ const steps: readonly ((schema: string) => string)[] = [
   END $$;
   CREATE TRIGGER only_forward BEFORE UPDATE ON ${schema}.heads
     FOR EACH ROW EXECUTE FUNCTION ${schema}.forward();`,
+  appendFunction,
 ];
 
 /** Makes or completes the tables, and gives the roles their rights. Several may try at once. */
@@ -110,7 +112,7 @@ function grants(schema: string, { writer, reader, retention }: AuditRoles): read
   const [records, checkpoints, heads] = ['records', 'checkpoints', 'heads'].map((table) => `${schema}.${table}`);
   const all = [records, checkpoints, heads].join(', ');
   return [
-    ...to(writer, [`SELECT ON ${all}`, `INSERT ON ${all}`, `UPDATE ON ${heads ?? ''}`]),
+    ...to(writer, [`SELECT ON ${all}`, `INSERT ON ${all}`, `UPDATE ON ${heads ?? ''}`, appendRight(schema)]),
     ...to(reader, [`SELECT ON ${all}`]),
     ...to(retention, [
       `SELECT ON ${all}`,

@@ -1,7 +1,7 @@
 import { PortcullisError } from '@portcullis/core';
 import { allTrails } from '../trail/checkpoint.js';
-import type { ChainedRecord } from '../trail/record.js';
 import type { TrailStore } from '../trail/store.js';
+import { append } from './append.js';
 import { migrateTrails, quoted, type AuditRoles } from './migrations.js';
 import { pagesOfCheckpoints, pagesOfRecords } from './pages.js';
 import { findText } from './find-text.js';
@@ -58,27 +58,21 @@ export function postgresTrails(pool: AuditPool, options: PostgresTrailsOptions =
   /** Runs work that locks the rows of trails, and makes those that are missing. */
   async function locking<T>(names: readonly string[], work: (run: Run) => Promise<T | 'missing'>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
-      try {
-        const result = await write(work);
-        if (result !== 'missing') return result;
-        if (attempt >= 3) throw unavailable(undefined, 'the trails cannot be made');
-        // In a step of its own, before any row is locked: two that make the same trails never wait for each other crosswise.
-        await write((run) =>
-          run(`INSERT INTO ${schema}.heads (trail) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING`, [names]),
-        );
-      } catch (error) {
-        if (attempt >= 3 || !isWorthAnother(error)) throw error;
-      }
+      const result = await again(() => write(work));
+      if (result !== 'missing') return result;
+      if (attempt >= 3) throw unavailable(undefined, 'the trails cannot be made');
+      // In a step of its own, before any row is locked: two that make the same trails never wait for each other crosswise.
+      await write((run) =>
+        run(`INSERT INTO ${schema}.heads (trail) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING`, [names]),
+      );
     }
   }
 
   return {
     migrate: (roles = {}) =>
       inTransaction({ pool, timeoutMs: Math.max(timeoutMs, 60_000) }, (run) => migrateTrails(run, name, roles)),
-    async append(trails, chain) {
-      const names = [...trails].sort();
-      await locking(names, (run) => appended(run, schema, names, chain));
-    },
+    append: (batch) =>
+      again(() => inTransaction({ pool, timeoutMs, single: true }, (run) => append(run, schema, batch, timeoutMs))),
     unsigned: (atLeast, limit) =>
       read(async (run) =>
         statesOf(
@@ -119,40 +113,15 @@ export function postgresTrails(pool: AuditPool, options: PostgresTrailsOptions =
   };
 }
 
-/** @returns `missing` when a trail is not there yet */
-async function appended(
-  run: Run,
-  schema: string,
-  names: readonly string[],
-  chain: Parameters<TrailStore['append']>[1],
-): Promise<'appended' | 'missing'> {
-  // In one order, so that no two wait for each other.
-  const locked = `SELECT ${headColumns} FROM ${schema}.heads WHERE trail = ANY($1::text[]) ORDER BY trail FOR UPDATE`;
-  const heads = headsOf(await run(locked, [names]));
-  if (names.some((trail) => !heads.has(trail))) return 'missing';
-  const records = chain(heads);
-  const column = (of: (record: ChainedRecord) => unknown): unknown[] => records.map(of);
-  const last = new Map(records.map((record) => [record.trail, record]));
-  const ends = [...last.values()];
-  await run(
-    `WITH added AS (
-       INSERT INTO ${schema}.records (trail, seq, time, prev, hash, entry)
-       SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[]))
-     UPDATE ${schema}.heads h SET seq = l.seq, hash = l.hash
-     FROM unnest($7::text[], $8::bigint[], $9::text[]) AS l (trail, seq, hash) WHERE h.trail = l.trail`,
-    [
-      column(({ trail }) => trail),
-      column(({ seq }) => seq),
-      column(({ time }) => time),
-      column(({ prev }) => prev),
-      column(({ hash }) => hash),
-      column(({ entry }) => entry),
-      ends.map(({ trail }) => trail),
-      ends.map(({ seq }) => seq),
-      ends.map(({ hash }) => hash),
-    ],
-  );
-  return 'appended';
+/** Tries again what the server undid because of another transaction. */
+async function again<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (attempt >= 3 || !isWorthAnother(error)) throw error;
+    }
+  }
 }
 
 /** The server undid it because of another transaction: nothing was kept. */

@@ -3,7 +3,7 @@ import type { ChainedRecord, TrailHead } from '../trail/record.js';
 import type { TrailState } from '../trail/store.js';
 
 // Numbers come as text: pg gives int8 so, and a number that does not fit is refused and not rounded.
-const count = z
+export const count = z
   .string()
   .regex(/^\d{1,16}$/)
   .transform(Number)

@@ -1,8 +1,9 @@
 import { PortcullisError, systemClock, type Clock } from '@portcullis/core';
 import type { AuditEntry } from '../entry.js';
 import type { AuditSink } from '../sink.js';
+import { trailsIn, type TrailBatch } from './chain.js';
 import { checkpointRounds, type PublishedCheckpoint } from './checkpoint-rounds.js';
-import { nextRecord, type ChainedRecord, type TrailHead } from './record.js';
+import type { TrailHead } from './record.js';
 import { knownHeads } from './known-heads.js';
 import type { CheckpointSigner } from './signer.js';
 import { storableEntry } from './storable-entry.js';
@@ -79,24 +80,34 @@ export function auditTrail(options: AuditTrailOptions): AuditTrail {
   async function recordAll(entries: readonly AuditEntry[]): Promise<void> {
     if (closing !== undefined) throw unavailable('the audit trail is closed');
     if (entries.length === 0) return;
-    const items = entries.map((entry) => ({ trails: trailsOf(entry), text: storableEntry(entry) }));
-    const trails = [...new Set(items.flatMap((item) => item.trails))].sort();
-    const last = new Map<string, ChainedRecord>();
+    const batch: TrailBatch = {
+      entries: entries.map((entry) => ({ trails: trailsOf(entry), text: storableEntry(entry) })),
+      time: new Date(clock()).toISOString(),
+      known: new Map(),
+    };
+    const after = await appended(withKnown(batch));
+    for (const [trail, head] of after) known.learn(trail, head);
+    if ([...after].some(([trail, { seq }]) => rounds.isDue(trail, seq))) rounds.inBackground(checkpointEvery);
+  }
+
+  function withKnown(batch: TrailBatch): TrailBatch {
+    const heads = trailsIn(batch).map((trail) => [trail, known.of(trail)] as const);
+    return { ...batch, known: new Map(heads.filter((head): head is [string, TrailHead] => head[1] !== undefined)) };
+  }
+
+  async function appended(batch: TrailBatch): Promise<ReadonlyMap<string, TrailHead>> {
     try {
-      await store.append(trails, (heads) => {
-        for (const [trail, head] of heads) known.check(trail, head);
-        last.clear();
-        const at = new Map(heads);
-        const time = new Date(clock()).toISOString();
-        return items.flatMap((item) => item.trails.map((trail) => follow(at, trail, time, item.text, last)));
-      });
+      const { before, after } = await store.append(batch);
+      for (const [trail, seen] of batch.known) {
+        const head = before.get(trail);
+        if (head !== undefined) known.check(trail, head, seen);
+      }
+      if (after === undefined) throw unavailable('the store added nothing, and does not say why');
+      return after;
     } catch (error) {
       if (error instanceof PortcullisError && error.code === 'audit_unavailable') throw error;
       throw unavailable('the audit trail cannot be written', error);
     }
-    for (const [trail, record] of last) known.learn(trail, record);
-    if ([...last.values()].some((record) => rounds.isDue(record.trail, record.seq)))
-      rounds.inBackground(checkpointEvery);
   }
 
   return {
@@ -116,21 +127,6 @@ export function auditTrail(options: AuditTrailOptions): AuditTrail {
       return closing;
     },
   };
-}
-
-function follow(
-  heads: Map<string, TrailHead>,
-  trail: string,
-  time: string,
-  entry: string,
-  last: Map<string, ChainedRecord>,
-): ChainedRecord {
-  const head = heads.get(trail);
-  if (head === undefined) throw new TypeError(`the store gave no head for \`${trail}\``);
-  const record = nextRecord(trail, head, time, entry);
-  heads.set(trail, record);
-  last.set(trail, record);
-  return record;
 }
 
 function unavailable(detail: string, cause?: unknown): PortcullisError {

@@ -7,8 +7,9 @@ import {
   type CheckpointPayload,
   type StoredCheckpoint,
 } from './checkpoint.js';
+import { chain, isNotBehind, trailsIn } from './chain.js';
 import { matcher, positionOrder } from './match-record.js';
-import { parseRecord, recordText, type ChainedRecord } from './record.js';
+import { parseRecord, recordText, type ChainedRecord, type TrailHead } from './record.js';
 import type { StoreQuery, TrailRange, TrailState, TrailStore } from './store.js';
 
 /** Lines, one after the other, with one process that writes them. */
@@ -66,11 +67,15 @@ export async function journalTrails(journal: TrailJournal): Promise<TrailStore> 
   }
 
   return {
-    append: (trails, chain) =>
+    append: (batch) =>
       exclusively(async () => {
-        const records = chain(new Map(trails.map((trail) => [trail, stateOf(trail)])));
+        const before = new Map(trailsIn(batch).map((trail) => [trail, headOf(stateOf(trail))]));
+        if (![...before].every(([trail, head]) => isNotBehind(head, batch.known.get(trail))))
+          return { before, after: undefined };
+        const { records, after } = chain(before, batch);
         await journal.append(records.map(recordText));
         for (const record of records) states.set(record.trail, afterRecord(stateOf(record.trail), record));
+        return { before, after };
       }),
     unsigned: (atLeast, limit) =>
       exclusively(() =>
@@ -147,6 +152,10 @@ function damaged(line: number): PortcullisError {
   return new PortcullisError('config_invalid', 'the audit trail is damaged', {
     detail: `line ${String(line)} is neither a record nor a checkpoint: keep the file as evidence, and go on in another place`,
   });
+}
+
+function headOf({ seq, hash }: TrailState): TrailHead {
+  return { seq, hash };
 }
 
 function afterRecord(state: TrailState, { seq, hash }: ChainedRecord): TrailState {

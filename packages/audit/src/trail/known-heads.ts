@@ -1,4 +1,5 @@
 import { PortcullisError } from '@portcullis/core';
+import { isNotBehind } from './chain.js';
 import type { TrailHead } from './record.js';
 
 /** What this process itself has seen of the trails. */
@@ -23,7 +24,7 @@ export function knownHeads(most = 20_000): KnownHeads {
   return {
     of: (trail) => heads.get(trail),
     check(trail, head, known = heads.get(trail)) {
-      if (known === undefined || head.seq > known.seq || (head.seq === known.seq && head.hash === known.hash)) return;
+      if (known === undefined || isNotBehind(head, known)) return;
       throw new PortcullisError('audit_unavailable', undefined, {
         detail: `the trail \`${trail}\` is not as this process left it: record ${String(known.seq)} is ${
           head.seq < known.seq ? 'gone' : 'another one'

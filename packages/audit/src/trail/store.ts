@@ -1,4 +1,5 @@
 import type { StoredCheckpoint } from './checkpoint.js';
+import type { Appended, TrailBatch } from './chain.js';
 import type { ChainedRecord, TrailHead } from './record.js';
 
 /** Where a trail stands, and its checkpoints. */
@@ -69,15 +70,11 @@ export interface TrailRemoval {
  */
 export interface TrailStore {
   /**
-   * Appends records, all of them or none, durably before it resolves. Nobody else appends to these trails between
-   * the reading of the heads and the end.
-   *
-   * @param chain - makes the records; those of one entry stand together. What it throws is passed on, and nothing is appended
+   * Chains entries and adds them to their trails, all of them or none, durably before it resolves. Nobody else adds to
+   * these trails between the reading of where they stand and the end. Nothing is added when one of them is not where
+   * the batch knows it, or further.
    */
-  append(
-    trails: readonly string[],
-    chain: (heads: ReadonlyMap<string, TrailHead>) => readonly ChainedRecord[],
-  ): Promise<void>;
+  append(batch: TrailBatch): Promise<Appended>;
   /** Trails with at least so many records that no checkpoint vouches for. */
   unsigned(atLeast: number, limit: number): Promise<readonly TrailState[]>;
   /** Where a trail stands, or, for `*`, the checkpoints over all trails. */

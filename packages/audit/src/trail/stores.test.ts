@@ -10,7 +10,7 @@ import { verifyTrail } from '../verify/verify-trail.js';
 import { auditTrail } from './audit-trail.js';
 import { fileTrails } from './file-trails.js';
 import { memoryTrails } from './memory-trails.js';
-import { nextRecord, parseRecord } from './record.js';
+import { hashOf, parseRecord } from './record.js';
 import { checkpointSigner, generateCheckpointKey, type CheckpointSigner } from './signer.js';
 import { readCheckpoint, signCheckpoint } from './checkpoint.js';
 import type { TrailStore } from './store.js';
@@ -122,16 +122,39 @@ describe.each(Object.entries(stores))('trails in %s', (_name, open) => {
   });
 
   it('append all records of a step or none', async () => {
-    await expect(
-      store.append(['tenant:a', 'operators'], () => {
-        throw new TypeError('no');
-      }),
-    ).rejects.toThrow('no');
+    const time = '2026-01-01T00:00:00.000Z';
+    const text = '{"byOperator":true,"tenant":"a","type":"decision"}';
+    const known = new Map([['operators', { seq: 1, hash: 'x' }]]);
+    const both = { trails: ['tenant:a', 'operators'], text };
+    expect(await store.append({ entries: [both], time, known })).toEqual({
+      before: new Map([
+        ['tenant:a', { seq: 0, hash: null }],
+        ['operators', { seq: 0, hash: null }],
+      ]),
+      after: undefined,
+    });
     expect(await texts(store.records())).toEqual([]);
-    await store.append(['tenant:a'], (heads) => [
-      nextRecord('tenant:a', heads.get('tenant:a')!, '2026-01-01T00:00:00.000Z', '{"tenant":"a","type":"decision"}'),
-    ]);
-    expect((await texts(store.records())).length).toBe(1);
+
+    const { after } = await store.append({ entries: [both, both], time, known: new Map() });
+    const records = (await texts(store.records())).map((line) => parseRecord(line)!);
+    expect(records.map(({ trail, seq }) => [trail, seq])).toEqual(
+      expect.arrayContaining([
+        ['tenant:a', 1],
+        ['operators', 1],
+        ['tenant:a', 2],
+        ['operators', 2],
+      ]),
+    );
+    expect(records.every((record) => record.hash === hashOf(record))).toBe(true);
+    const last = records.filter(({ seq }) => seq === 2);
+    expect(after).toEqual(new Map(last.map(({ trail, seq, hash }) => [trail, { seq, hash }])));
+    // Where it was last seen, and nowhere else.
+    const other = new Map([['tenant:a', { seq: 2, hash: records[0]!.hash }]]);
+    expect((await store.append({ entries: [both], time, known: other })).after).toBeUndefined();
+    expect((await store.append({ entries: [both], time, known: after! })).after).toBeDefined();
+    expect((await store.append({ entries: [both], time, known: after! })).after).toBeDefined();
+    await auditTrail({ store, signer }).checkpoint();
+    expect(await intact(store)).toEqual([]);
   });
 
   it('stay one chain with many writers at once', async () => {
@@ -153,9 +176,11 @@ describe.each(Object.entries(stores))('trails in %s', (_name, open) => {
   });
 
   it('keep checkpoints only where they follow the last', async () => {
-    await store.append(['tenant:a'], (heads) => [
-      nextRecord('tenant:a', heads.get('tenant:a')!, '2026-01-01T00:00:00.000Z', '{"tenant":"a","type":"decision"}'),
-    ]);
+    await store.append({
+      entries: [{ trails: ['tenant:a'], text: '{"tenant":"a","type":"decision"}' }],
+      time: '2026-01-01T00:00:00.000Z',
+      known: new Map(),
+    });
     const { hash } = await store.state('tenant:a');
     const one = (n: number, previous: string | null) =>
       signCheckpoint(signer, {
@@ -229,7 +254,7 @@ describe('trails in PostgreSQL', () => {
     const name = `audit_${String(++schemas)}`;
     await Promise.all(Array.from({ length: 3 }, () => postgresTrails(pool, { schema: name }).migrate()));
     const { rows } = await pool.query(`SELECT step FROM ${name}.migrations`);
-    expect(rows).toEqual([{ step: 1 }]);
+    expect(rows).toEqual([{ step: 1 }, { step: 2 }]);
   });
 
   it('are changed and deleted by nobody: not by the role that writes, and not by their owner by mistake', async () => {
