@@ -23,7 +23,7 @@ import { fixtures, startIssuer } from '@portcullis/testing/issuers';
 import { startPostgres } from '@portcullis/testing/postgres';
 import { startRedis } from '@portcullis/testing/redis';
 
-const scenarios = ['steady', 'limits', 'noisy', 'suspend', 'redis', 'postgres', 'replica', 'clock'];
+const scenarios = ['unguarded', 'steady', 'limits', 'noisy', 'suspend', 'redis', 'postgres', 'replica', 'clock'];
 const help = `Usage: npm run load -- [options]
 
 Puts two replicas under the mixed traffic of many tenants, and checks what came of it.
@@ -132,6 +132,8 @@ async function start() {
     CREATE ROLE app LOGIN NOINHERIT;
     CREATE ROLE records LOGIN;
     GRANT CREATE ON DATABASE postgres TO records;
+    CREATE SCHEMA unguarded;
+    CREATE TABLE unguarded.notes (tenant_id text NOT NULL, id text NOT NULL, text text NOT NULL, PRIMARY KEY (tenant_id, id));
     CREATE SCHEMA app;
     GRANT USAGE ON SCHEMA app TO app;
     CREATE TABLE app.notes (tenant_id text NOT NULL, id text NOT NULL, text text NOT NULL, PRIMARY KEY (tenant_id, id));
@@ -203,6 +205,7 @@ async function start() {
     config: {
       redis: redis.url,
       notes: postgres.url('postgres', 'app'),
+      unguardedNotes: postgres.url(),
       records: postgres.url('postgres', 'records'),
       pdp: pdp.target,
       issuer: issuer.issuer,
@@ -217,8 +220,8 @@ async function start() {
   return world;
 }
 
-async function startReplica(world) {
-  const child = fork(join(import.meta.dirname, 'replica.mjs'), [], {
+async function startReplica(world, module = 'replica.mjs') {
+  const child = fork(join(import.meta.dirname, module), [], {
     env: { ...process.env, LOAD_CONFIG: JSON.stringify(world.config) },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
@@ -299,7 +302,7 @@ async function oneRequest(world, tally) {
   if (answer.outcome === 'ok') {
     const name = body.params.name ?? body.method;
     world.answered.set(tenant, (world.answered.get(tenant) ?? 0) + 1);
-    if (name === 'note_write') world.written.set(tenant, [...own, id]);
+    if (name === 'note_write') world.written.set(tenant, [...(world.written.get(tenant) ?? []), id]);
     for (const [, whose] of answer.text.matchAll(/canary-(t\d+)-/g))
       if (whose !== tenant) findings.add(`${tenant} was shown a note of ${whose}`);
     if (name === 'note_read' && own.includes(body.params.arguments.id) && !answer.text.includes(`canary-${tenant}-`))
@@ -344,6 +347,8 @@ async function traffic(world, lasts = seconds * 1000, during = async () => undef
 
 async function run(world, name) {
   switch (name) {
+    case 'unguarded':
+      return unguarded(world);
     case 'steady':
       return traffic(world);
     case 'limits':
@@ -394,6 +399,14 @@ async function outage(world, fault) {
   return { during, after };
 }
 
+/** The same traffic on servers that nothing guards: what all that follows is to be compared with. */
+async function unguarded(world) {
+  const bare = await Promise.all([startReplica(world, 'unguarded.mjs'), startReplica(world, 'unguarded.mjs')]);
+  const figures = await traffic({ ...world, replicas: bare, written: new Map(), answered: new Map() });
+  for (const { child } of bare) child.send({ type: 'stop' });
+  return figures;
+}
+
 /** As many requests pass on both replicas together as the tenant may send. */
 async function limits(world) {
   const tally = new Tally();
@@ -429,23 +442,25 @@ async function noisy(world) {
     return tally.figures();
   };
   const alone = await quiet();
-  let loud = true;
-  const tally = new Tally();
-  const noise = Array.from({ length: workers }, async () => {
-    while (loud) {
-      const answer = await send(world, pick(world.replicas), world.special.noisy, call('note_list', {}));
-      tally.add(answer);
-      // As a client would that does not care for Retry-After, at some 3,000 requests a second.
-      await sleep(10);
-    }
-  });
-  const beside = await quiet();
-  loud = false;
-  await Promise.all(noise);
-  const { ok, ...refused } = beside.outcomes;
-  if (Object.keys(refused).length > 0)
-    findings.add(`the quiet tenant was refused: ${JSON.stringify(refused)} of ${ok}`);
-  return { quietAlone: alone, quietBesideNoise: beside, noise: tally.figures().outcomes };
+  // A client that does not care for Retry-After, at 20 times what it may send; and as many as the machine takes.
+  const noise = async (pauseMs) => {
+    let loud = true;
+    const tally = new Tally();
+    const sending = Array.from({ length: workers }, async () => {
+      while (loud) {
+        tally.add(await send(world, pick(world.replicas), world.special.noisy, call('note_list', {})));
+        await sleep(pauseMs * (0.5 + Math.random()));
+      }
+    });
+    const beside = await quiet();
+    loud = false;
+    await Promise.all(sending);
+    const { ok, ...refused } = beside.outcomes;
+    if (Object.keys(refused).length > 0)
+      findings.add(`the quiet tenant was refused: ${JSON.stringify(refused)} of ${ok}`);
+    return { quiet: beside, noise: tally.figures().outcomes };
+  };
+  return { alone, besideNoise: await noise(workers * 10), besideFlood: await noise(10) };
 }
 
 /** How long after its suspension a tenant is still let through, on either replica: told of it, and not told. */

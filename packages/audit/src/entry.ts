@@ -89,6 +89,8 @@ export interface RefusalEntry extends Common {
   readonly code: ErrorCode;
   /** For a bad token: the rule that it broke. */
   readonly rule?: string | undefined;
+  /** How many refusals this entry stands for, of the same actor and code; absent for one. The rest is that of the last. */
+  readonly times?: number | undefined;
 }
 
 /** An operator opened the storage of a tenant that it does not belong to. */

@@ -5,6 +5,7 @@ import {
   type AuditedDecision,
   type AuditSink,
   type RecordArguments,
+  type RefusalEntry,
 } from '@portcullis/audit';
 import {
   PortcullisError,
@@ -18,6 +19,7 @@ import {
 import { methodRow } from '../mapping/table.js';
 import { isObject, type RpcMessage, type RpcRequest } from '../message.js';
 import type { Exchange, RunningCall, Verdict } from './exchange.js';
+import { RepeatedRefusals } from './repeated-refusals.js';
 
 /** Writes what the gate does into the audit log. */
 export interface Recorder {
@@ -34,6 +36,8 @@ export interface Recorder {
     who: Identity | TenantContext | undefined,
     latencyMs: number,
   ): Promise<void>;
+  /** Records what was gathered and not recorded yet. */
+  flush(): Promise<void>;
 }
 
 /** How the recorder behaves. */
@@ -80,6 +84,8 @@ export function recorder({ audit, onFailure, recordArguments, usage, clock, onEr
         : new PortcullisError('audit_unavailable', undefined, { cause: error });
     }
   }
+
+  const repeated = new RepeatedRefusals(tell);
 
   return {
     async decision(request, exchange, verdict, decisions) {
@@ -134,7 +140,7 @@ export function recorder({ audit, onFailure, recordArguments, usage, clock, onEr
     },
     async refusal(error, requestId, who, latencyMs) {
       if (who !== undefined && 'tenant' in who) count(who, '(refused)', outcomeOfRefusal(error), latencyMs);
-      await tell({
+      const entry: RefusalEntry = {
         type: 'refusal',
         effect: 'deny',
         requestId,
@@ -143,8 +149,10 @@ export function recorder({ audit, onFailure, recordArguments, usage, clock, onEr
         ...reasonOf(error),
         ...(typeof error.data['rule'] === 'string' ? { rule: error.data['rule'] } : {}),
         latencyMs: round(latencyMs),
-      });
+      };
+      await (error.code === 'rate_limited' && who !== undefined ? repeated.refused(entry) : tell(entry));
     },
+    flush: () => repeated.flush(),
   };
 }
 

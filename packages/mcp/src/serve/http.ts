@@ -242,6 +242,7 @@ export function serveHttp(factory: McpServerFactory, parts: HttpParts, options: 
     close: async () => {
       await sessions.close();
       await (await handlers.catch(() => undefined))?.close();
+      await parts.recorder.flush();
     },
   };
 }

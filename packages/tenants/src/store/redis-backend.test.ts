@@ -39,6 +39,14 @@ describe.skipIf(skipWithoutRedis())('over Redis', () => {
     });
   });
 
+  it('many who come while it connects for the first time all get their answer', async () => {
+    const options = { url: redis.url, disableOfflineQueue: true };
+    const store = keyvStore(new Keyv({ store: new KeyvRedis(options), namespace: 'cold' }));
+    const found = await Promise.all(Array.from({ length: 20 }, () => store.getTenant(tenantId('acme'))));
+    expect(found).toEqual(Array.from({ length: 20 }, () => undefined));
+    await store.close();
+  });
+
   it('refuses a client for a cluster, whose commits would not be atomic', () => {
     const store = new KeyvRedis({ rootNodes: [{ url: redis.url }] });
     expect(() => keyvStore(new Keyv({ store }), { writers: 'one' })).toThrow(

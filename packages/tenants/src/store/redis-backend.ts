@@ -74,10 +74,17 @@ const outcomeSchema = z.union([z.literal(0), z.literal(1)]);
 export function redisBackend(adapter: RedisAdapter, timeoutMs: number): Backend {
   const prefix = adapter.createKeyPrefix('', adapter.namespace);
   const place = (key: string): string => `${prefix}${key}`;
+  let connecting: Promise<RedisClient> | undefined;
+
+  /** While the client connects for the first time it is no client yet: those who come meanwhile wait for the same. */
+  function connected(): Promise<RedisClient> {
+    connecting ??= adapter.getClient().finally(() => (connecting = undefined));
+    return connecting;
+  }
 
   async function run<T>(reply: z.ZodType<T>, ...args: readonly string[]): Promise<T> {
     const abortSignal = AbortSignal.timeout(timeoutMs);
-    const work = async (): Promise<unknown> => (await adapter.getClient()).sendCommand(args, { abortSignal });
+    const work = async (): Promise<unknown> => (await connected()).sendCommand(args, { abortSignal });
     return reply.parse(await withDeadline(work(), timeoutMs));
   }
 
