@@ -1042,6 +1042,21 @@ describe('open streams', () => {
     await endpoint.close();
   });
 
+  it('bring the answer to a token that was accepted a moment after its end', async () => {
+    const endpoint = harness.serve(() => server());
+    const now = Math.floor(Date.now() / 1000);
+    const token = await harness.token('alice', { iat: now - 100, exp: now - 5 });
+    const body = {
+      jsonrpc: '2.0',
+      id: 1,
+      method: 'tools/call',
+      params: { name: 'note_read', arguments: { id: 'open' } },
+    };
+    const response = await post(endpoint, token, body);
+    expect(response.headers.get('content-type')).toContain('text/event-stream');
+    expect(await messagesOf(response)).toMatchObject([{ id: 1, result: {} }]);
+  });
+
   it('are not opened for a resource that may not be read', async () => {
     const endpoint = harness.serve(() => server());
     const response = await post(

@@ -267,7 +267,11 @@ function send(world, replica, tenant, body) {
             const code = message.error?.data?.code ?? (message.result?.isError ? 'tool_error' : undefined);
             resolve({ outcome: code ?? 'ok', text: line, retryAfter: response.headers['retry-after'], message, ms });
           } catch {
-            resolve({ outcome: 'lost', ms, text: received });
+            resolve({
+              outcome: response.statusCode < 400 ? 'lost' : `http_${response.statusCode}`,
+              ms,
+              text: received,
+            });
           }
         });
       },

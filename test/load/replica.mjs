@@ -63,15 +63,18 @@ const audit = buffered(trail, { maxEntries: 10_000, whenFull: 'block', timeoutMs
 const pdp = cerbos(config.pdp);
 
 const gate = portcullis({
-  identity: verifier([
-    oidc({
-      name: 'oidc',
-      claims: { tenant: 'org' },
-      issuer: config.issuer,
-      audience: config.audience,
-      keys: staticKeys(config.keys),
-    }),
-  ]),
+  identity: verifier(
+    [
+      oidc({
+        name: 'oidc',
+        claims: { tenant: 'org' },
+        issuer: config.issuer,
+        audience: config.audience,
+        keys: staticKeys(config.keys),
+      }),
+    ],
+    { clock },
+  ),
   tenants: resolver({ registry: tenants }),
   pdp,
   audit,

@@ -1,4 +1,4 @@
-import type { Clock, TenantContext, TenantResolver } from '@portcullis/core';
+import { PortcullisError, type Clock, type TenantContext, type TenantResolver } from '@portcullis/core';
 
 /** What ends a stream early. */
 export interface StreamWatch {
@@ -9,8 +9,14 @@ export interface StreamWatch {
 }
 
 /**
+ * How long an answer may take to be sent whatever becomes of the token, in milliseconds. A token is accepted for as
+ * long as clocks may differ, and what it was accepted for has run.
+ */
+const graceMs = 30_000;
+
+/**
  * Ends an event stream when the token behind it expires, the tenant is suspended or the membership ends: a stream
- * that was allowed to open is not allowed to stay open for ever.
+ * that was allowed to open is not allowed to stay open for ever. What answers a request is not cut for the token's end in its first 30 s.
  *
  * @param onEnd - told once, when nothing more will be sent
  */
@@ -28,6 +34,7 @@ export function watchStream(
   const reader: ReadableStreamDefaultReader<Uint8Array> = body.getReader();
   let timer: NodeJS.Timeout | undefined;
   let ended = false;
+  const openedAt = performance.now();
   const stop = (): void => {
     clearTimeout(timer);
     if (!ended) onEnd();
@@ -42,14 +49,18 @@ export function watchStream(
         void reader.cancel().catch(() => undefined);
       };
       const schedule = (): void => {
-        const left = context.identity.expiresAt - watch.clock();
+        const ofGrace = openedAt + graceMs - performance.now();
+        const left = Math.max(context.identity.expiresAt - watch.clock(), ofGrace);
         if (left <= 0) {
           end();
           return;
         }
         timer = setTimeout(
           () => {
-            watch.tenants.recheck(context).then(schedule, end);
+            watch.tenants.recheck(context).then(schedule, (error: unknown) => {
+              if (isExpired(error) && performance.now() < openedAt + graceMs) schedule();
+              else end();
+            });
           },
           Math.min(watch.recheckMs, left),
         );
@@ -78,4 +89,8 @@ export function watchStream(
     },
   });
   return new Response(watched, { status: response.status, statusText: response.statusText, headers: response.headers });
+}
+
+function isExpired(error: unknown): boolean {
+  return error instanceof PortcullisError && error.code === 'token_invalid' && error.data['rule'] === 'expired';
 }

@@ -143,8 +143,6 @@ export function resolver(options: ResolverOptions): TenantResolver {
   return {
     resolve,
     async recheck({ identity, tenant: { id }, requestId }) {
-      if (registry.clock() >= identity.expiresAt)
-        throw new PortcullisError('token_invalid', 'the token has expired', { data: { rule: 'expired' } });
       const tenant = await registry.tenant(id);
       if (tenant === undefined) throw new PortcullisError('tenant_unknown');
       const binding = bindingFor(tenant, identity);
@@ -155,6 +153,9 @@ export function resolver(options: ResolverOptions): TenantResolver {
       const membership = await membershipIn(tenant, binding, identity);
       if (membership === undefined) throw new PortcullisError('not_a_member');
       requireGoodStanding(tenant, registry.clock());
+      // At the end: an answer that may still be sent after the token's end may not be after the tenant's.
+      if (registry.clock() >= identity.expiresAt)
+        throw new PortcullisError('token_invalid', 'the token has expired', { data: { rule: 'expired' } });
       return sealTenantContext({ identity, tenant, membership, requestId });
     },
   };
