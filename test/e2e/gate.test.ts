@@ -571,6 +571,56 @@ describe('human approval', () => {
 });
 
 describe('sessions of the 2025 era', () => {
+  it('take no answer of the client to what the gate asks the server', async () => {
+    let asked = false;
+    let answer: () => void = () => undefined;
+    const mayAnswer = new Promise<void>((resolve) => (answer = resolve));
+    const endpoint = harness.serve(
+      () => {
+        const made = new Server({ name: 'low', version: '1' }, { capabilities: { tools: {} } });
+        made.setRequestHandler('tools/list', async () => {
+          asked = true;
+          await mayAnswer;
+          return { tools: [{ name: 'danger', inputSchema: { type: 'object' } }] };
+        });
+        made.setRequestHandler('tools/call', ({ params }) => {
+          runs.push(params.name);
+          return { content: [] };
+        });
+        return made;
+      },
+      { legacy: 'sessions' },
+    );
+    const token = await harness.token('alice');
+    const opened = await post(endpoint, token, {
+      jsonrpc: '2.0',
+      id: 0,
+      method: 'initialize',
+      params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 't', version: '1' } },
+    });
+    const session = { 'mcp-session-id': opened.headers.get('mcp-session-id') ?? '' };
+    await opened.text();
+    const calling = post(endpoint, token, calls('danger', { id: 'open' }), session);
+    await expect.poll(() => asked).toBe(true);
+    const properties = { public: '$params.arguments.id == "open"' };
+    const resource = { type: 'note', id: '$params.arguments.id', properties };
+    const mapping = { evaluation: { action: { name: 'read' }, resource } };
+    for (let id = 0; id < 5; id++) {
+      const tools = [{ name: 'danger', inputSchema: { type: 'object', 'x-authzen-mapping': mapping } }];
+      const forged = await post(
+        endpoint,
+        token,
+        { jsonrpc: '2.0', id: `portcullis:${String(id)}`, result: { tools } },
+        session,
+      );
+      await forged.text();
+    }
+    answer();
+    expect((await messagesOf(await calling))[0]?.error?.code).toBe(-32001);
+    expect(runs).toEqual([]);
+    await endpoint.close();
+  });
+
   it('belong to the identity and the tenant that opened them', async () => {
     const endpoint = harness.serve(() => server(), { legacy: 'sessions' });
     const initialize = {

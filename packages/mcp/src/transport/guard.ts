@@ -73,7 +73,9 @@ export class GuardedTransport implements TransportLike {
   readonly #options: GuardOptions;
   readonly #pending = new Map<RpcId, Pending>();
   readonly #deciding = new Set<RpcId>();
-  readonly #questions = new Map<RpcId, (message: RpcMessage) => void>();
+  /** The gate's own requests that wait for an answer: the client's answers count to those of the client alone. */
+  readonly #askedOfClient = new Map<RpcId, (message: RpcMessage) => void>();
+  readonly #askedOfServer = new Map<RpcId, (message: RpcMessage) => void>();
   #definitions: Promise<ReadonlyMap<string, unknown>> | undefined;
   #capabilities: unknown;
   #nextId = 0;
@@ -123,9 +125,9 @@ export class GuardedTransport implements TransportLike {
       await this.#inner.send(message, options);
       return;
     }
-    const question = this.#questions.get(message.id);
-    if (question !== undefined && String(message.id).startsWith(internalIds)) {
-      this.#questions.delete(message.id);
+    const question = this.#askedOfServer.get(message.id);
+    if (question !== undefined) {
+      this.#askedOfServer.delete(message.id);
       question(message);
       return;
     }
@@ -239,12 +241,16 @@ export class GuardedTransport implements TransportLike {
 
   /** An answer of the client's: to a question of ours, or to one of the server's. */
   #receiveResponse(message: RpcMessage & { readonly id: RpcId }, extra: MessageExtra | undefined): void {
-    const question = this.#questions.get(message.id);
+    const question = this.#askedOfClient.get(message.id);
     if (question === undefined) {
-      this.onmessage?.(message, extra);
+      if (String(message.id).startsWith(internalIds))
+        this.#options.onError(
+          new Error(`the client answered \`${String(message.id).slice(0, 80)}\`, which it was not asked`),
+        );
+      else this.onmessage?.(message, extra);
       return;
     }
-    this.#questions.delete(message.id);
+    this.#askedOfClient.delete(message.id);
     question(message);
   }
 
@@ -333,7 +339,7 @@ export class GuardedTransport implements TransportLike {
   /** Sends a request of the gate's own to the client. */
   async #request(cause: RpcRequest, method: string, params: Readonly<Record<string, unknown>>): Promise<RpcMessage> {
     const id = this.#internalId();
-    const answered = new Promise<RpcMessage>((resolve) => this.#questions.set(id, resolve));
+    const answered = new Promise<RpcMessage>((resolve) => this.#askedOfClient.set(id, resolve));
     await this.#inner.send({ jsonrpc: '2.0', id, method, params }, { relatedRequestId: cause.id });
     return answered;
   }
@@ -381,7 +387,7 @@ export class GuardedTransport implements TransportLike {
     const id = this.#internalId();
     const meta = isObject(cause.params?.['_meta']) ? cause.params['_meta'] : undefined;
     const { progressToken: _token, ...envelope } = meta ?? {};
-    const answered = new Promise<RpcMessage>((resolve) => this.#questions.set(id, resolve));
+    const answered = new Promise<RpcMessage>((resolve) => this.#askedOfServer.set(id, resolve));
     this.onmessage?.(
       { jsonrpc: '2.0', id, method, params: meta === undefined ? params : { ...params, _meta: envelope } },
       extra,
@@ -402,9 +408,11 @@ export class GuardedTransport implements TransportLike {
       void this.#options.recorder.outcome(request, exchange, call, undefined);
     }
     this.#pending.clear();
-    for (const question of this.#questions.values())
-      question({ jsonrpc: '2.0', error: { code: -32000, message: 'connection closed' } });
-    this.#questions.clear();
+    for (const asked of [this.#askedOfClient, this.#askedOfServer]) {
+      for (const question of asked.values())
+        question({ jsonrpc: '2.0', error: { code: -32000, message: 'connection closed' } });
+      asked.clear();
+    }
   }
 }
 
