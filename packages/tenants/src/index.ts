@@ -17,6 +17,7 @@ export {
   type OpenInvitation,
 } from './membership/invitations.js';
 export { members, type Members, type MembersOptions } from './membership/members.js';
+export type { UnstoredRoles } from './membership/unstored-roles.js';
 export type { Invalidations, TenantChange } from './registry/invalidations.js';
 export { registry, requireGoodStanding, type Registry, type RegistryOptions } from './registry/registry.js';
 export { hintReader, type HintOptions, type HintReader, type Hints } from './resolver/hints.js';

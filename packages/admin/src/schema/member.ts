@@ -12,6 +12,10 @@ import {
 } from './values.js';
 
 const rolesSchema = z.array(roleIdSchema).min(1).max(100);
+const memberRolesSchema = z
+  .array(roleIdSchema)
+  .max(100)
+  .openapi({ description: 'None keeps the user out, whatever roles its token has.' });
 
 /** A member, as it is shown. */
 export const memberSchema = z
@@ -24,10 +28,10 @@ export const memberPageSchema = z
   .openapi('MemberPage');
 
 /** A user who is to be a member. */
-export const newMemberSchema = z.strictObject({ userId: userIdSchema, roles: rolesSchema }).openapi('NewMember');
+export const newMemberSchema = z.strictObject({ userId: userIdSchema, roles: memberRolesSchema }).openapi('NewMember');
 
 /** What may be changed of a member. */
-export const memberPatchSchema = z.strictObject({ roles: rolesSchema }).openapi('MemberPatch');
+export const memberPatchSchema = z.strictObject({ roles: memberRolesSchema }).openapi('MemberPatch');
 
 /** Somebody who is to be invited. */
 export const newInvitationSchema = z

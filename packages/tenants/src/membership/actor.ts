@@ -76,9 +76,10 @@ async function ofTenant(
     });
   if (impersonation !== undefined && clock() >= impersonation.expiresAt)
     throw new PortcullisError('grant_invalid', undefined, { detail: 'the impersonation has ended' });
-  // An operator who acts in the tenant, and a member that its token makes, are stored nowhere.
-  const isStored = impersonation === undefined && membership.version > 0;
-  const stored = isStored ? await store.getMembership(tenant, identity.key) : membership;
+  // An operator who acts in the tenant is stored nowhere. A member that its token makes is not either, or was not when
+  // the context was made.
+  const found = impersonation === undefined ? await store.getMembership(tenant, identity.key) : membership;
+  const stored = found ?? (membership.version === 0 ? membership : undefined);
   if (stored === undefined) throw new PortcullisError('not_a_member');
   return {
     roles: stored.roles,

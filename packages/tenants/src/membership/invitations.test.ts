@@ -64,6 +64,19 @@ describe('an invitation', () => {
     expect(trail.map(({ action }) => action)).toEqual(['invitation.create', 'invitation.accept']);
   });
 
+  it('takes nobody the roles that its token gives it', async () => {
+    const roles = { Boss: 'owner', User: 'member' };
+    await store.updateTenant(acme, {
+      settings: { identityProviders: [{ provider: 'test', membership: 'token', roles }] },
+    });
+    const token = await invite();
+    expect(await outcome(service.accept(bob({ roles: ['User', 'Boss'] }), token, 'r'))).toBe(
+      'the identity’s token gives it the role owner, which it would lose',
+    );
+    expect(await store.getMembership(acme, 'test#bob')).toBeUndefined();
+    expect(await outcome(service.accept(bob({ roles: ['User'] }), token, 'r'))).toBe('done');
+  });
+
   it('keeps its secret: only a hash of it is stored, listed is not even that, and nothing of it is recorded', async () => {
     const token = await invite();
     const secret = token.split('.')[2]!;

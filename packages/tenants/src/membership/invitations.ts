@@ -7,12 +7,13 @@ import {
   type Clock,
   type ConfigurationRecorder,
   type Identity,
+  type IdentityProviderBinding,
   type Membership,
   type Tenant,
   type TenantId,
 } from '@portcullis/core';
 import { requireGoodStanding } from '../registry/registry.js';
-import { isBuiltInRole } from '../roles/covers.js';
+import { covers, isBuiltInRole } from '../roles/covers.js';
 import { normalDomain } from '../store/record.js';
 import type { TenantStore } from '../store/store.js';
 import { authorityIn, recorded, type Actor } from './actor.js';
@@ -112,6 +113,8 @@ export function invitations(options: InvitationsOptions): Invitations {
   return {
     async create(actor, tenant, input) {
       const authority = await authorityIn(store, tenant, actor, clock);
+      if (input.roles.length === 0)
+        throw new PortcullisError('request_invalid', 'roles: has to name at least one role');
       requireGivable(authority, input.roles, await store.getRoles(tenant));
       const email = foldEmail(input.email);
       if (email === undefined) throw new PortcullisError('request_invalid', 'email: is not an e-mail address');
@@ -183,6 +186,7 @@ export function invitations(options: InvitationsOptions): Invitations {
       await requireRoles(store, invitation);
       if ((await store.getMembership(tenantId, identity.key)) !== undefined)
         throw invalid('the identity is a member already');
+      await requireNoLoss(store, invitation, tenant, identity);
       const change = {
         author: identity,
         tenant: tenantId,
@@ -221,10 +225,8 @@ function requirePerson(identity: Identity, now: number): void {
 
 /** The provider has to be one that can speak for the tenant: any provider can call an address verified. */
 function requireOpen(tenant: Tenant, identity: Identity, now: number): void {
-  const isBound = tenant.settings.identityProviders.some(
-    ({ provider, tenantHint }) => provider === identity.provider && tenantHint === identity.tenantHint,
-  );
-  if (!isBound) throw invalid(`the provider ${identity.provider} is not bound to the tenant`);
+  if (bindingOf(tenant, identity) === undefined)
+    throw invalid(`the provider ${identity.provider} is not bound to the tenant`);
   try {
     requireGoodStanding(tenant, now);
   } catch (error) {
@@ -232,10 +234,33 @@ function requireOpen(tenant: Tenant, identity: Identity, now: number): void {
   }
 }
 
+function bindingOf(tenant: Tenant, identity: Identity): IdentityProviderBinding | undefined {
+  return tenant.settings.identityProviders.find(
+    ({ provider, tenantHint }) => provider === identity.provider && tenantHint === identity.tenantHint,
+  );
+}
+
 async function requireRoles(store: TenantStore, { tenantId, roles }: Invitation): Promise<void> {
   const own = await store.getRoles(tenantId);
   const gone = roles.find((role) => !isBuiltInRole(role) && !own.some(({ roleId }) => roleId === role));
   if (gone !== undefined) throw invalid(`the role ${gone} is gone`);
+}
+
+/** What is stored comes before what the token says: nobody is invited out of the roles that its token gives it. */
+async function requireNoLoss(
+  store: TenantStore,
+  { tenantId, roles }: Invitation,
+  tenant: Tenant,
+  identity: Identity,
+): Promise<void> {
+  const binding = bindingOf(tenant, identity);
+  if (binding?.membership !== 'token') return;
+  const mapped = new Map(Object.entries(binding.roles ?? {}));
+  const own = await store.getRoles(tenantId);
+  const lost = identity.roles
+    .map((role) => mapped.get(role))
+    .find((role) => role !== undefined && !covers(roles, role, own));
+  if (lost !== undefined) throw invalid(`the identity’s token gives it the role ${lost}, which it would lose`);
 }
 
 function withoutSecret({ secretHash: _secretHash, ...rest }: Invitation, now: number): OpenInvitation {

@@ -5,10 +5,13 @@ import {
   PortcullisError,
   tenantId,
   type ConfigurationChange,
+  type Identity,
   type Membership,
   type TenantContext,
 } from '@portcullis/core';
-import { contextFor, operatorFor } from '@portcullis/testing/contexts';
+import { contextFor, identityFor, operatorFor } from '@portcullis/testing/contexts';
+import { registry } from '../registry/registry.js';
+import { resolver } from '../resolver/resolver.js';
 import { covers } from '../roles/covers.js';
 import { memoryStore } from '../store/memory.js';
 import type { TenantStore } from '../store/store.js';
@@ -108,7 +111,7 @@ describe('members', () => {
   it.each<readonly [string, readonly string[], string]>([
     ['a role that is not there', ['boss'], 'request_invalid'],
     ['a role of another tenant’s', ['elsewhere'], 'request_invalid'],
-    ['no role at all', [], 'request_invalid'],
+    ['no role at all, which keeps them out', [], 'done'],
     ['a role above the administrator’s own', ['member', 'owner'], 'denied'],
     ['the administrator’s own role', ['admin'], 'done'],
     ['a role of the tenant’s own', ['junior'], 'done'],
@@ -197,6 +200,80 @@ describe('members', () => {
     await store.updateTenant(globex, shared);
     expect(await codeOf(service.add(owner, acme, 'test#carl', ['member']))).toBe('denied');
     expect(await codeOf(service.add(system, acme, 'test#carl', ['member']))).toBe('done');
+  });
+
+  describe('of a provider whose tokens make members', () => {
+    const corp = { provider: 'corp', membership: 'token', roles: { Boss: 'owner', User: 'member' } } as const;
+    const crew = { provider: 'crew', membership: 'token', roles: { User: 'member' } } as const;
+    const tokenOf = (subject: string, ...roles: readonly string[]): Identity =>
+      identityFor({ provider: 'corp', subject, roles });
+    const resolve = (identity: Identity): Promise<TenantContext> =>
+      resolver({ registry: registry({ store }) }).resolve({ identity, requestId: 'r' });
+
+    beforeEach(async () => {
+      await store.updateTenant(acme, { settings: { identityProviders: [{ provider: 'test' }, corp, crew] } });
+    });
+
+    it('are not demoted by being stored, unless by somebody who has what their token may give', async () => {
+      const admin = await somebody('anna', ['admin']);
+      expect(await codeOf(service.add(admin, acme, 'corp#boss', ['readonly']))).toBe('denied');
+      expect((await resolve(tokenOf('boss', 'Boss'))).membership.roles).toEqual(['owner']);
+      expect(await codeOf(service.add(admin, acme, 'crew#bob', ['readonly']))).toBe('done');
+      const owner = contextFor({ subject: 'oscar', memberRoles: ['owner'] });
+      expect(await codeOf(service.add(owner, acme, 'corp#boss', ['readonly']))).toBe('done');
+    });
+
+    it('do not become more by being removed, themselves or others', async () => {
+      await store.putMember(acme, 'corp#anna', ['admin']);
+      await store.putMember(acme, 'corp#friend', ['member']);
+      await store.putMember(acme, 'crew#bob', ['member']);
+      const anna = await resolve(tokenOf('anna', 'Boss'));
+      expect(anna.membership.roles).toEqual(['admin']);
+      expect(await codeOf(service.remove(anna, acme, 'corp#anna'))).toBe('denied');
+      expect(await codeOf(service.remove(anna, acme, 'corp#friend'))).toBe('denied');
+      expect(await codeOf(service.remove(anna, acme, 'crew#bob'))).toBe('done');
+      expect((await resolve(tokenOf('anna', 'Boss'))).membership.roles).toEqual(['admin']);
+    });
+
+    it('do not lose or get back a role of the platform’s by somebody who has it not', async () => {
+      await store.updateTenant(acme, {
+        settings: { identityProviders: [{ provider: 'test' }, { ...crew, roles: { User: 'approver' } }] },
+      });
+      expect(await codeOf(service.add(await somebody('anna', ['admin']), acme, 'crew#bob', ['member']))).toBe('denied');
+      const owner = contextFor({ subject: 'oscar', memberRoles: ['owner'] });
+      expect(await codeOf(service.add(owner, acme, 'crew#bob', ['member']))).toBe('done');
+    });
+
+    it('are back when they are removed, and kept out by having no roles', async () => {
+      await service.add(system, acme, 'corp#eve', ['member']);
+      await service.remove(system, acme, 'corp#eve');
+      expect((await resolve(tokenOf('eve', 'Boss'))).membership.roles).toEqual(['owner']);
+      await service.add(system, acme, 'corp#eve', []);
+      expect((await resolve(tokenOf('eve', 'Boss'))).membership.roles).toEqual([]);
+    });
+
+    it('act with the roles that were stored since, and not with those of their token', async () => {
+      const boss = await resolve(tokenOf('boss', 'Boss'));
+      await service.add(system, acme, 'corp#boss', ['readonly']);
+      expect(await codeOf(service.add(boss, acme, 'test#bob', ['member']))).toBe('denied');
+    });
+  });
+
+  it('of the only tenant of a server are the owner’s to add and to remove, unless it is said who else has a role', async () => {
+    const only = tenantId('system');
+    await store.createTenant({ id: only, name: 'System' });
+    const admin = await somebody('anna', ['admin'], only);
+    await store.putMember(only, 'test#carl', ['member']);
+    expect(await codeOf(service.add(admin, only, 'test#bob', ['readonly']))).toBe('denied');
+    expect(await codeOf(service.remove(admin, only, 'test#carl'))).toBe('denied');
+    const informed = members({
+      store,
+      record: () => Promise.resolve(),
+      unstored: (_tenant, userId) => (userId === 'test#olga' ? ['owner'] : ['readonly']),
+    });
+    expect(await codeOf(informed.add(admin, only, 'test#bob', ['readonly']))).toBe('done');
+    expect(await codeOf(informed.add(admin, only, 'test#olga', ['readonly']))).toBe('denied');
+    expect(await codeOf(informed.remove(admin, only, 'test#carl'))).toBe('done');
   });
 
   it('who leave take along the invitations that they could not make any more', async () => {

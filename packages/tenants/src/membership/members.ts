@@ -11,6 +11,7 @@ import {
 import { covers, isBuiltInRole } from '../roles/covers.js';
 import type { ChangeOptions, TenantStore } from '../store/store.js';
 import { authorityIn, recorded, type Actor, type Authority } from './actor.js';
+import { providerOf, unstoredRoles, type UnstoredRoles } from './unstored-roles.js';
 
 /** How members are changed. */
 export interface MembersOptions {
@@ -25,6 +26,14 @@ export interface MembersOptions {
    * @defaultValue `invite`
    */
   readonly sharedProviders?: 'invite' | 'add' | undefined;
+  /**
+   * The roles that a user may have without being stored, beside those that bindings with `membership: 'token'` map. To
+   * add such a user takes them away and to remove it gives them back, so that the actor has to have them.
+   *
+   * @defaultValue `owner` in the tenant `system`, since `singleTenant` may give anybody any role; none in all others.
+   * Give `() => []` where `system` is a tenant like others by now
+   */
+  readonly unstored?: UnstoredRoles | undefined;
   readonly clock?: Clock | undefined;
 }
 
@@ -32,13 +41,14 @@ export interface MembersOptions {
 export interface Members {
   /**
    * @param userId - `Identity.key`
-   * @throws PortcullisError `denied` for a role that the actor does not have and for a user who has to be invited,
-   * `request_invalid` for a role that is not there, `conflict` when the user is a member already, `quota_exceeded`, `tenant_unknown`, `cross_tenant`,
+   * @param roles - none of them keeps the user out: whatever its token says, it has no role
+   * @throws PortcullisError `denied` for a role that the actor does not have, given or possibly taken away (a `token`
+   * binding maps it), and for a user who has to be invited, `request_invalid` for a role that is not there, `conflict` when the user is a member already, `quota_exceeded`, `tenant_unknown`, `cross_tenant`,
    * `not_a_member`, `grant_invalid`
    */
   add(actor: Actor, tenant: TenantId, userId: string, roles: readonly string[]): Promise<Membership>;
   /**
-   * Replaces a member's roles.
+   * Replaces a member's roles; by none, to keep it out.
    *
    * @throws PortcullisError as `add`, and `not_found`, `last_owner`, `precondition_failed` where somebody else changed
    * the member in the meantime
@@ -51,9 +61,11 @@ export interface Members {
     options?: ChangeOptions,
   ): Promise<Membership>;
   /**
-   * Removes a member, itself included, and the invitations that it made. Who is no member is no error.
+   * Removes a member, itself included, and the invitations that it made. Who is no member is no error. Whom a `token`
+   * binding lets in has what its token says again: `change` to no roles keeps somebody out.
    *
-   * @throws PortcullisError `denied` for a member with a role that the actor does not have, `last_owner`,
+   * @throws PortcullisError `denied` for a member with a role that the actor does not have, or may have then,
+   * `last_owner`,
    * `precondition_failed`, `cross_tenant`, `not_a_member`, `grant_invalid`
    */
   remove(actor: Actor, tenant: TenantId, userId: string, options?: ChangeOptions): Promise<void>;
@@ -83,7 +95,7 @@ export function members(options: MembersOptions): Members {
 
   async function requireAddable(actor: Actor, tenant: TenantId, userId: string): Promise<void> {
     if (options.sharedProviders === 'add' || !isSealedTenantContext(actor)) return;
-    const provider = userId.slice(0, Math.max(0, userId.indexOf('#')));
+    const provider = providerOf(userId);
     const sharing = await store.getTenantsByProvider(provider, undefined);
     if (sharing.some(({ id }) => id === tenant) && sharing.some(({ id }) => id !== tenant))
       throw new PortcullisError('denied', 'users of a provider that tenants share have to be invited', {
@@ -91,11 +103,27 @@ export function members(options: MembersOptions): Members {
       });
   }
 
+  /** What a stored membership takes the place of, and what is there again when it goes. */
+  async function requireUnstored(
+    authority: Authority,
+    tenant: TenantId,
+    userId: string,
+    own: readonly TenantRole[],
+  ): Promise<void> {
+    const roles = await unstoredRoles(store, tenant, userId, options.unstored);
+    // Here a role that is neither built-in nor the tenant's own may be one of the platform's: an owner outranks it.
+    if (covers(authority.roles, 'owner', own)) return;
+    const beyond = roles.find((role) => !covers(authority.roles, role, own));
+    if (beyond !== undefined) throw uncovered(authority, beyond);
+  }
+
   return {
     async add(actor, tenant, userId, roles) {
       const authority = await authorityIn(store, tenant, actor, clock);
       refuseOperatorItself(authority, userId);
-      requireGivable(authority, roles, await store.getRoles(tenant));
+      const own = await store.getRoles(tenant);
+      requireGivable(authority, roles, own);
+      await requireUnstored(authority, tenant, userId, own);
       await requireAddable(actor, tenant, userId);
       if ((await store.getMembership(tenant, userId)) !== undefined)
         throw new PortcullisError('conflict', 'the user is a member already');
@@ -125,7 +153,9 @@ export function members(options: MembersOptions): Members {
       const authority = await authorityIn(store, tenant, actor, clock);
       const member = await store.getMembership(tenant, userId);
       if (member === undefined) return;
-      requireCovered(authority, member.roles, await store.getRoles(tenant));
+      const own = await store.getRoles(tenant);
+      requireCovered(authority, member.roles, own);
+      await requireUnstored(authority, tenant, userId, own);
       const ifVersion = versionOf(member, options);
       await revokeBeyond(store, record, authority, tenant, userId, () => false);
       const change = {
@@ -146,8 +176,6 @@ export function members(options: MembersOptions): Members {
  * @throws PortcullisError `request_invalid`, `denied`
  */
 export function requireGivable(authority: Authority, roles: readonly string[], own: readonly TenantRole[]): void {
-  const [first] = roles;
-  if (first === undefined) throw new PortcullisError('request_invalid', 'roles: has to name at least one role');
   const unknown = roles.find((role) => !isBuiltInRole(role) && !own.some(({ roleId }) => roleId === role));
   if (unknown !== undefined)
     throw new PortcullisError('request_invalid', `roles: there is no role \`${unknown.slice(0, 100)}\``, {
@@ -166,10 +194,13 @@ export function requireCovered(authority: Authority, roles: readonly string[], o
   const beyond = roles.find(
     (role) => !covers(authority.roles, role, own) && (isBuiltInRole(role) || own.some(({ roleId }) => roleId === role)),
   );
-  if (beyond !== undefined)
-    throw new PortcullisError('denied', 'nobody gives or takes away a role that it does not have', {
-      detail: `${authority.key} has not the role ${beyond}`,
-    });
+  if (beyond !== undefined) throw uncovered(authority, beyond);
+}
+
+function uncovered({ key }: Authority, role: string): PortcullisError {
+  return new PortcullisError('denied', 'nobody gives or takes away a role that it does not have', {
+    detail: `${key} has not the role ${role}`,
+  });
 }
 
 /** An operator acts in tenants; it does not let itself into one for good. */

@@ -202,6 +202,7 @@ async function addOne(
   dryRun: boolean,
 ): Promise<AddedMember | 'kept' | { readonly problem: string }> {
   if (!/^[^#]+#./s.test(userId)) return { problem: 'the user id is not a provider, `#` and a subject' };
+  if (roles.length === 0) return { problem: 'roles: has to name at least one role' };
   if ((await store.getMembership(tenant, userId)) !== undefined) return 'kept';
   try {
     if (dryRun) {
