@@ -79,8 +79,8 @@ up and use it: [Administer](../how-to/administer.md).
 - **Errors** are problem details (RFC 9457) as \`application/problem+json\`: \`{ type, title, status, code, detail?, requestId, data? }\`. Programs compare \`code\`; [all codes](errors.md).
 - **Changes** of a record need \`If-Match\` with its \`ETag\`: without 428, with a stale one 412. \`GET\` takes \`If-None-Match\`.
 - **\`PATCH\`** is a JSON merge patch (RFC 7396), as \`application/merge-patch+json\` or \`application/json\`: what is absent stays, \`null\` removes, an array is replaced as a whole.
-- **\`POST\`** takes \`Idempotency-Key\`: the same request with the same key is carried out once for 24 hours and answered alike (\`Idempotency-Replayed: true\`); another request with it
-  gets 422, and one that meets the first while it runs 409 with \`Retry-After\`.
+- **\`POST\`** takes \`Idempotency-Key\`: the same request with the same key is carried out once for 24 hours and answered alike (\`Idempotency-Replayed: true\`; a refusal, for a
+  minute); another request with it gets 422, and one that meets the first while it runs 409 with \`Retry-After\`.
 - **Lists** have \`limit\` and \`cursor\`, and \`nextCursor\` and a \`Link\` header in the answer.
 - Bodies are JSON without duplicate or unknown members; queries have no unknown or repeated parameters. Times are RFC 3339 in UTC.
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Admin } from '@portcullis/admin';
+import { memoryIdempotency, type Admin } from '@portcullis/admin';
 import { tenantId } from '@portcullis/core';
 import { resolver } from '@portcullis/tenants';
 import { postgresStore } from '@portcullis/tenants/postgres';
@@ -673,6 +673,44 @@ describe('an idempotency key', () => {
     expect(sent.status).toBe(201);
     await change('owner', 'DELETE /tenants/acme/users/customers%23eve', undefined);
     expect((await world.ask('stranger', 'POST /tenants/acme/invitations', { body, headers })).status).toBe(404);
+  });
+
+  it('fills the store with nobody’s refusals, and with no more than its share', async () => {
+    const api = world.apiWith({
+      idempotency: memoryIdempotency({ maxPerPerson: 3, maxPerTenant: 4 }),
+      personalRequestsPerMinute: 5,
+    });
+    const accept = (key: string, headers: Readonly<Record<string, string>> = {}): Promise<Response> =>
+      world.ask(
+        'stranger',
+        'POST /invitations/accept',
+        { body: { token: 'none' }, headers: { 'idempotency-key': key, ...headers } },
+        api,
+      );
+    const codes: string[] = [];
+    for (let at = 0; at < 6; at++) codes.push((await problemOf(await accept(`many-${String(at)}`))).code);
+    expect(codes.slice(0, 3)).not.toContain('limit_exceeded');
+    expect(codes.slice(3)).toEqual(['limit_exceeded', 'limit_exceeded', 'rate_limited']);
+    const refused = await world.ask('stranger', 'GET /me', {}, api);
+    expect(refused.status).toBe(429);
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+    // Nobody else notices.
+    expect((await world.ask('member', 'GET /me', {}, api)).status).toBe(200);
+    const invite = (who: Who, at: number): Promise<Response> =>
+      world.ask(
+        who,
+        'POST /tenants/acme/invitations',
+        {
+          body: { email: `n${String(at)}@acme.example`, roles: ['member'] },
+          headers: { 'idempotency-key': String(at) },
+        },
+        api,
+      );
+    const sent: number[] = [];
+    for (let at = 0; at < 4; at++) sent.push((await invite('admin', at)).status);
+    expect(sent).toEqual([201, 201, 201, 429]);
+    expect([(await invite('owner', 4)).status, (await invite('owner', 5)).status]).toEqual([201, 429]);
+    expect((await create('elsewhere', 'elsewhere', 'operator', api)).status).toBe(201);
   });
 
   it('is refused when it is malformed', async () => {

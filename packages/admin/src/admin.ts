@@ -12,6 +12,8 @@ import { jobs as jobRunner } from './jobs.js';
 import { openApiDocument } from './openapi.js';
 import type { AdminOptions } from './options.js';
 import type { Parts } from './parts.js';
+import { personalLimit } from './personal-limit.js';
+import { positive } from './positive.js';
 import { problemAnswer } from './problem.js';
 import { recorder } from './record.js';
 import { respond } from './respond.js';
@@ -157,6 +159,7 @@ function serveOptions(options: AdminOptions, parts: Parts, metadataUrl: string):
     deciders: { pdp: options.pdp, operators: parts.operators },
     recorder: recorder({ audit: options.audit, onError }),
     limiter: options.limiter,
+    personalLimit: personalLimit(positive('personalRequestsPerMinute', options.personalRequestsPerMinute ?? 60)),
     once: {
       store: options.idempotency ?? memoryIdempotency(clock === undefined ? {} : { clock }),
       ttlMs: positive('idempotencyTtlMs', options.idempotencyTtlMs ?? 86_400_000),
@@ -188,9 +191,4 @@ function onErrorOf({ onError }: AdminOptions): (error: Error) => void {
       console.error('portcullis admin:', error.message);
     })
   );
-}
-
-function positive(name: string, value: number): number {
-  if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new PortcullisError('config_invalid', `${name}: has to be a positive integer`);
 }

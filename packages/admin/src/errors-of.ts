@@ -42,6 +42,7 @@ export function errorsOf(endpoint: Endpoint): readonly ErrorCode[] {
       ...(authorize.on === 'nobody' ? [] : withToken),
       ...(isDecided ? decided : []),
       ...(authorize.on === 'tenant' ? ofTenant : []),
+      ...(authorize.on === 'oneself' ? (['rate_limited'] as const) : []),
       // A request that takes no body and brings one may bring too large a one.
       ...(method === 'get' ? [] : schemas.body === undefined ? (['request_too_large'] as const) : withBody),
       ...(endpoint.conditional === undefined ? [] : conditional),

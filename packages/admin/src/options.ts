@@ -67,9 +67,20 @@ export interface AdminOptions {
   readonly providers?: readonly string[] | undefined;
   /** Holds members to their tenants' limits here, too. The API does not close it. @defaultValue no limits */
   readonly limiter?: Limiter | undefined;
+  /**
+   * How many requests a minute one person may make about itself, which count for no tenant. Each replica counts for
+   * itself.
+   *
+   * @defaultValue 60
+   */
+  readonly personalRequestsPerMinute?: number | undefined;
   /** Remembers requests by their idempotency keys. @defaultValue in this process */
   readonly idempotency?: IdempotencyStore | undefined;
-  /** How long an answer is remembered for a key, in milliseconds. @defaultValue 24 hours */
+  /**
+   * How long an answer is remembered for a key, in milliseconds. A refusal is forgotten after twice `timeoutMs`.
+   *
+   * @defaultValue 24 hours
+   */
   readonly idempotencyTtlMs?: number | undefined;
   /** The scopes that a client needs. @defaultValue none: the audience alone tells what a token is for */
   readonly scopes?: AdminScopes | undefined;

@@ -16,6 +16,7 @@ import { hasToBeNew } from './conditional.js';
 import type { Endpoint, Prepared, Scene } from './endpoint.js';
 import { idempotencyKeyOf, once, type OnceOptions } from './idempotency/once.js';
 import { mediaTypes, queryOf, readBody } from './parse.js';
+import type { PersonalLimit } from './personal-limit.js';
 import { problemAnswer } from './problem.js';
 import type { RecordedRequest, Recorder } from './record.js';
 import { respond } from './respond.js';
@@ -28,6 +29,7 @@ export interface ServeOptions {
   readonly deciders: Deciders;
   readonly recorder: Recorder;
   readonly limiter: Limiter | undefined;
+  readonly personalLimit: PersonalLimit;
   readonly once: OnceOptions;
   readonly scopes: AdminScopes | undefined;
   readonly origins: ReadonlySet<string>;
@@ -81,6 +83,7 @@ export async function serve(options: ServeOptions, endpoint: Endpoint, routed: R
     const admitted = await options.admission.admit(arrival, identity, endpoint.authorize);
     caller = admitted.caller;
     if (caller.kind === 'member') await countRequest(options.limiter, caller);
+    else if (endpoint.authorize.on === 'oneself') await options.personalLimit(identity);
     const verdict = await decide(options.deciders, {
       authorize: endpoint.authorize,
       ...admitted,

@@ -1,7 +1,7 @@
 import { createClient } from '@keyv/redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { PortcullisError } from '@portcullis/core';
-import { identityFor } from '@portcullis/testing/contexts';
+import { contextFor, identityFor } from '@portcullis/testing/contexts';
 import { skipWithoutRedis, startRedis, type RedisServer } from '@portcullis/testing/redis';
 import type { Answer } from '../answer.js';
 import { StillRunning } from '../still-running.js';
@@ -9,7 +9,7 @@ import { memoryIdempotency } from './memory.js';
 import { once, type OnceOptions, type OnceRequest } from './once.js';
 import { redisIdempotency } from './redis.js';
 import { openAnswer, sealAnswer } from './sealed-answer.js';
-import type { IdempotencyStore } from './store.js';
+import type { IdempotencyKey, IdempotencyStore } from './store.js';
 
 const answer = (body: object = { done: true }): Answer => ({ status: 201, body });
 const codeOf = (run: Promise<unknown>): Promise<unknown> =>
@@ -17,6 +17,8 @@ const codeOf = (run: Promise<unknown>): Promise<unknown> =>
     () => undefined,
     (error: unknown) => (error as { code: unknown }).code,
   );
+
+const keyOf = (id: string, person = 'alice', scope = 'acme'): IdempotencyKey => ({ id, person, scope });
 
 function contract(stores: () => { readonly here: IdempotencyStore; readonly there: IdempotencyStore }): void {
   let count = 0;
@@ -94,6 +96,46 @@ function contract(stores: () => { readonly here: IdempotencyStore; readonly ther
     expect(await codeOf(once(options(here), request(), () => Promise.resolve(answer())))).toBe('conflict');
   });
 
+  it('is kept long for what was done, and no longer than a lease for a refusal', async () => {
+    const { here } = stores();
+    const short = options(here, { leaseMs: 900 });
+    await once(short, request(), () => Promise.resolve(answer()));
+    await once(short, request({ key: `${key}-bad` }), () => Promise.resolve({ ...answer(), status: 400 }));
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    expect(await once(short, request(), () => Promise.reject(new Error('never')))).toMatchObject({ replayed: true });
+    expect(await once(short, request({ key: `${key}-bad` }), () => Promise.resolve(answer({ second: true })))).toEqual({
+      answer: answer({ second: true }),
+      replayed: false,
+    });
+  });
+
+  it('counts as the person’s with whatever client, and as the tenant’s', async () => {
+    const { here } = stores();
+    const begun: IdempotencyKey[] = [];
+    const watched = options({
+      ...here,
+      begin: (id, ...more) => {
+        begun.push(id);
+        return here.begin(id, ...more);
+      },
+    });
+    const as = (caller: OnceRequest['caller']): Promise<unknown> =>
+      once(watched, request({ caller }), () => Promise.resolve(answer()));
+    const member = (tenant: string, clientId: string): OnceRequest['caller'] => {
+      const context = contextFor({ tenant, subject: 'alice', clientId });
+      return { kind: 'member', identity: context.identity, context };
+    };
+    await as(member('acme', 'one'));
+    await as(member('acme', 'two'));
+    await as(member('globex', 'one'));
+    await as({ kind: 'person', identity: identityFor({ subject: 'alice', clientId: 'one' }) });
+    const [one, two, globex, alone] = begun;
+    expect(new Set(begun.map(({ id }) => id)).size).toBe(4);
+    expect([two!.scope, two!.person]).toEqual([one!.scope, one!.person]);
+    expect(globex!.scope).not.toBe(one!.scope);
+    expect(alone!.scope).toBe(alone!.person);
+  });
+
   it('keeps nothing for a claim whose lease was over, and takes nothing from the one after', async () => {
     const { here } = stores();
     let wake = (): void => undefined;
@@ -110,19 +152,84 @@ function contract(stores: () => { readonly here: IdempotencyStore; readonly ther
   });
 }
 
+/** Laws of a store in which one person may have 3 keys and one tenant 5. */
+function sharing(stores: () => IdempotencyStore): void {
+  let count = 0;
+  let tenant = '';
+  const take = async (person: string, at = tenant, leaseMs = 60_000): Promise<unknown> => {
+    const key = keyOf(`share-${String(++count)}`, `${at}/${person}`, at);
+    return stores()
+      .begin(key, 'claim', 'f', leaseMs)
+      .then(
+        ({ state }) => state,
+        (error: unknown) => (error as { data: unknown }).data,
+      );
+  };
+  const full = (scope: string): unknown => ({ limit: 'idempotencyKeys', scope });
+  beforeEach(() => {
+    tenant = `tenant-${String(++count)}`;
+  });
+
+  it('leaves room for others when one person has used its share, and when one tenant has', async () => {
+    for (let at = 0; at < 3; at++) expect(await take('ann')).toBe('claimed');
+    expect(await take('ann')).toEqual(full('user'));
+    expect(await take('bob')).toBe('claimed');
+    expect(await take('carol')).toBe('claimed');
+    expect(await take('dave')).toEqual(full('tenant'));
+    expect(await take('dave', `${tenant}-b`)).toBe('claimed');
+  });
+
+  it('counts a person alone once where no tenant is', async () => {
+    const person = `person-${String(++count)}`;
+    const own = (id: string): Promise<unknown> =>
+      codeOf(stores().begin({ id: `${person}-${id}`, person, scope: person }, 'c', 'f', 60_000));
+    expect([await own('1'), await own('2'), await own('3'), await own('4')]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      'limit_exceeded',
+    ]);
+  });
+
+  it('gives the room of a key back that is over or abandoned, once, and not that of one that is kept', async () => {
+    const store = stores();
+    const [kept, given] = [keyOf(`${tenant}-kept`, tenant, tenant), keyOf(`${tenant}-given`, tenant, tenant)];
+    const short = (id: string): Promise<unknown> => codeOf(store.begin(keyOf(id, tenant, tenant), 'c', 'f', 900));
+    await store.begin(kept, 'c', 'f', 900);
+    await store.finish(kept, 'c', 'answer', 60_000);
+    await store.begin(given, 'c', 'f', 60_000);
+    await store.abandon(given, 'another');
+    expect(await short(`${tenant}-1`)).toBeUndefined();
+    expect(await short(`${tenant}-2`)).toBe('limit_exceeded');
+    await store.abandon(given, 'c');
+    await store.abandon(given, 'c');
+    expect(await short(`${tenant}-2`)).toBeUndefined();
+    expect(await short(`${tenant}-3`)).toBe('limit_exceeded');
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    expect([await short(`${tenant}-4`), await short(`${tenant}-5`), await short(`${tenant}-6`)]).toEqual([
+      undefined,
+      undefined,
+      'limit_exceeded',
+    ]);
+  });
+}
+const shares = { maxPerPerson: 3, maxPerTenant: 5 };
+
 describe('a key in memory', () => {
   const store = memoryIdempotency();
   contract(() => ({ here: store, there: store }));
+  const small = memoryIdempotency(shares);
+  sharing(() => small);
 
   it('is forgotten in its time, and not before: a full store takes no new ones', async () => {
     let now = 0;
     const small = memoryIdempotency({ maxEntries: 2, clock: () => now });
-    await small.begin('a', '1', 'f', 100);
-    await small.begin('b', '1', 'f', 200);
-    expect(await codeOf(small.begin('c', '1', 'f', 100))).toBe('limit_exceeded');
-    expect((await small.begin('a', '1', 'f', 100)).state).toBe('running');
+    await small.begin(keyOf('a'), '1', 'f', 100);
+    await small.begin(keyOf('b'), '1', 'f', 200);
+    expect(await codeOf(small.begin(keyOf('c'), '1', 'f', 100))).toBe('limit_exceeded');
+    expect((await small.begin(keyOf('a'), '1', 'f', 100)).state).toBe('running');
     now = 100;
-    expect((await small.begin('c', '1', 'f', 100)).state).toBe('claimed');
+    expect((await small.begin(keyOf('c'), '1', 'f', 100)).state).toBe('claimed');
   });
 });
 
@@ -150,6 +257,17 @@ describe.skipIf(skipWithoutRedis())('a key on Redis', () => {
     await server.stop();
   });
   contract(() => ({ here, there }));
+  sharing(() => redisIdempotency({ client: clients[0]!, timeoutMs: 2000, ...shares }));
+
+  it('leaves nothing behind when its time is over, and takes no prefix that would move keys apart', async () => {
+    const brief = redisIdempotency({ client: clients[0]!, prefix: 'brief:' });
+    await brief.begin(keyOf('a'), '1', 'f', 900);
+    await brief.begin(keyOf('b'), '1', 'f', 900);
+    await brief.finish(keyOf('b'), '1', 'answer', 1000);
+    expect((await clients[0]!.keys('brief:*')).length).toBe(4);
+    await expect.poll(() => clients[0]!.keys('brief:*'), { timeout: 10_000 }).toEqual([]);
+    expect(() => redisIdempotency({ client: clients[0]!, prefix: '{a}' })).toThrow('prefix');
+  });
 
   it('shows nothing of the answer to whoever reads Redis', async () => {
     const caller = { kind: 'person', identity: identityFor() } as const;
@@ -158,15 +276,18 @@ describe.skipIf(skipWithoutRedis())('a key on Redis', () => {
     await once(options, request, () => Promise.resolve(answer({ token: 'shown-once' })));
     const [client] = clients;
     const stored: string[] = [];
-    for (const key of await client!.keys('*')) stored.push(key, (await client!.get(key)) ?? '');
+    for (const key of await client!.keys('*')) {
+      const isSet = (await client!.type(key)) === 'zset';
+      stored.push(key, ...(isSet ? await client!.zRange(key, 0, -1) : [(await client!.get(key)) ?? '']));
+    }
     expect(stored.join()).not.toMatch(/shown-once|visible\?|alice/);
   });
 
   it('is not taken for free when an entry is malformed, or Redis is gone', async () => {
-    await clients[0]?.set('portcullis:idempotency:bad', '{"claim":7}');
-    expect(await codeOf(here.begin('bad', '1', 'f', 1000))).toBe('store_unavailable');
+    await clients[0]?.set('portcullis:idempotency:{acme}:key:bad', '{"claim":7}');
+    expect(await codeOf(here.begin(keyOf('bad'), '1', 'f', 1000))).toBe('store_unavailable');
     await server.kill();
-    expect(await codeOf(here.begin('new', '1', 'f', 1000))).toBe('store_unavailable');
+    expect(await codeOf(here.begin(keyOf('new'), '1', 'f', 1000))).toBe('store_unavailable');
   });
 });
 

@@ -4,14 +4,17 @@ import type { Answer } from '../answer.js';
 import type { Caller } from '../caller.js';
 import { StillRunning } from '../still-running.js';
 import { openAnswer, sealAnswer } from './sealed-answer.js';
-import type { IdempotencyStore } from './store.js';
+import type { IdempotencyKey, IdempotencyStore } from './store.js';
 
 /** How retries are told from new requests. */
 export interface OnceOptions {
   readonly store: IdempotencyStore;
   /** How long an answer is kept, in milliseconds. */
   readonly ttlMs: number;
-  /** How long a request is taken to be running that says nothing, in milliseconds: longer than any request runs. */
+  /**
+   * How long a request is taken to be running that says nothing, in milliseconds: longer than any request runs. A
+   * refusal is kept as long: nothing was done, and it would be cheap to fill the store with.
+   */
   readonly leaseMs: number;
   readonly onError: (error: Error) => void;
 }
@@ -42,7 +45,7 @@ export async function once(
 ): Promise<{ readonly answer: Answer; readonly replayed: boolean }> {
   const { store, ttlMs, leaseMs } = options;
   const caller = callerKey(request.caller);
-  const key = digest(caller, request.key);
+  const key = keyOf(request.caller, request.key);
   const fingerprint = digest(caller, request.method, request.target, request.body);
   const claim = randomUUID();
   const known = await store.begin(key, claim, fingerprint, leaseMs);
@@ -61,7 +64,8 @@ export async function once(
     if (!(error instanceof StillRunning)) await settle(options, () => store.abandon(key, claim));
     throw error;
   }
-  await settle(options, () => store.finish(key, claim, sealAnswer(answer, request.key, caller), ttlMs));
+  const keepMs = answer.status >= 400 ? Math.min(leaseMs, ttlMs) : ttlMs;
+  await settle(options, () => store.finish(key, claim, sealAnswer(answer, request.key, caller), keepMs));
   return { answer, replayed: false };
 }
 
@@ -84,11 +88,22 @@ async function settle({ onError }: OnceOptions, keep: () => Promise<void>): Prom
   }
 }
 
-/** The person and the client; a grant that is acted by is another caller. */
+/** The person and the client, in a tenant or in none; a grant that is acted by is another caller. */
 function callerKey(caller: Caller): string {
   const { key, clientId } = caller.identity;
-  const grant = caller.kind === 'member' ? caller.context.impersonation?.grant : undefined;
-  return JSON.stringify([caller.kind, key, clientId ?? null, grant ?? null]);
+  const context = caller.kind === 'member' ? caller.context : undefined;
+  const tenant = context?.tenant.id ?? null;
+  return JSON.stringify([caller.kind, key, clientId ?? null, tenant, context?.impersonation?.grant ?? null]);
+}
+
+/** The key is the caller's; it counts as the person's, who may have any number of clients, and as the tenant's. */
+function keyOf(caller: Caller, key: string): IdempotencyKey {
+  const person = digest('person', caller.identity.key);
+  return {
+    id: digest(callerKey(caller), key),
+    scope: caller.kind === 'member' ? digest('tenant', caller.context.tenant.id) : person,
+    person,
+  };
 }
 
 function digest(...parts: readonly string[]): string {
