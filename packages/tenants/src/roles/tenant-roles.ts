@@ -32,7 +32,7 @@ export interface TenantRoles {
   /**
    * Removes a role. One that is not there is no error.
    *
-   * @throws PortcullisError `conflict` while a member has it or another role builds on it; `denied`,
+   * @throws PortcullisError `conflict` while a member has it, a binding maps to it or another role builds on it; `denied`,
    * `precondition_failed`, `cross_tenant`, `not_a_member`, `grant_invalid`
    */
   remove(actor: Actor, tenant: TenantId, roleId: string, options?: ChangeOptions): Promise<void>;

@@ -3,6 +3,7 @@ import { roleSchema } from '../roles/role.js';
 import type { BackendStoreOptions } from './backend-store-options.js';
 import { keys } from './keys.js';
 import { entriesOf, readAll, readOne } from './read-records.js';
+import { tenantSchema } from './record.js';
 import { advanceRoll, holdersOf, requireRoll, rollSchema } from './roll.js';
 import { requireUnused, requireVersion, roleAfter } from './rules.js';
 import type { TenantStore } from './store.js';
@@ -36,7 +37,8 @@ export function roleRecords({ backend }: BackendStoreOptions): RoleRecords {
         const role = await transaction.get(keys.role(tenant, roleId), roleSchema);
         if (roll === undefined || role === undefined) return;
         requireVersion(role.version, options);
-        requireUnused(roleId, holdersOf(roll, roleId), await rolesIn(transaction, tenant));
+        const record = await transaction.get(keys.tenant(tenant), tenantSchema);
+        requireUnused(roleId, holdersOf(roll, roleId), await rolesIn(transaction, tenant), record);
         transaction.delete(keys.role(tenant, roleId));
         transaction.exclude(keys.roles(tenant), roleId);
         advanceRoll(transaction, tenant, roll);

@@ -84,9 +84,21 @@ export function roleAfter(input: Omit<TenantRole, 'version'>, others: readonly T
   return role;
 }
 
-/** @throws PortcullisError `conflict` while a member has the role, or another role builds on it */
-export function requireUnused(roleId: string, holders: number, roles: readonly TenantRole[]): void {
+/**
+ * @param tenant - `undefined` where there is none, and so no binding
+ * @throws PortcullisError `conflict` while a member has the role, a binding maps to it or another role builds on it
+ */
+export function requireUnused(
+  roleId: string,
+  holders: number,
+  roles: readonly TenantRole[],
+  tenant: Tenant | undefined,
+): void {
   if (holders > 0) throw new PortcullisError('conflict', `role \`${roleId}\` is held by ${String(holders)} members`);
+  const bindings = tenant?.settings.identityProviders ?? [];
+  const binding = bindings.find(({ roles: mapped = {} }) => Object.values(mapped).includes(roleId));
+  if (binding !== undefined)
+    throw new PortcullisError('conflict', `a binding of \`${binding.provider}\` maps to role \`${roleId}\``);
   const child = roles.find((role) => role.roleId !== roleId && role.parentRoles.includes(roleId));
   if (child !== undefined)
     throw new PortcullisError('conflict', `role \`${child.roleId}\` builds on role \`${roleId}\``);

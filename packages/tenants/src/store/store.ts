@@ -120,7 +120,7 @@ export interface TenantStore {
   getRole(tenant: TenantId, roleId: string): Promise<TenantRole | undefined>;
   /** All roles of a tenant's own, ordered by id. */
   getRoles(tenant: TenantId): Promise<readonly TenantRole[]>;
-  /** @throws PortcullisError `conflict` while a member has it or another role builds on it; `precondition_failed` */
+  /** @throws PortcullisError `conflict` while a member has it, a binding maps to it or another role builds on it; `precondition_failed` */
   removeRole(tenant: TenantId, roleId: string, options?: ChangeOptions): Promise<void>;
 
   /** Stores an invitation. @throws PortcullisError `tenant_unknown`, `conflict`, `quota_exceeded` as `addMember` */

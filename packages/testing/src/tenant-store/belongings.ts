@@ -157,6 +157,16 @@ export function belongingsContract(make: MakeReplicas): void {
       expect(await codeOf(other.removeRole(acme, 'a'))).toBe('done');
       expect(await store.getRoles(acme)).toEqual([]);
     });
+
+    it('are not removed while a binding maps to them', async () => {
+      await store.putRole(roleOf(acme, 'a'));
+      const binding = { provider: 'p', membership: 'token', roles: { User: 'a' } } as const;
+      await store.updateTenant(globex, { settings: { identityProviders: [binding] } });
+      await store.updateTenant(acme, { settings: { identityProviders: [binding] } });
+      expect(await codeOf(other.removeRole(acme, 'a'))).toBe('conflict');
+      await store.updateTenant(acme, { settings: { identityProviders: [{ ...binding, roles: { User: 'member' } }] } });
+      expect(await codeOf(other.removeRole(acme, 'a'))).toBe('done');
+    });
   });
 
   describe('invitations', () => {

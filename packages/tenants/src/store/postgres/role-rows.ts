@@ -34,13 +34,13 @@ export function roleRows({ sql, tables }: SqlStoreOptions): RoleRows {
     getRoles: async (tenant) => records(roleSchema, await sql.read(`${ofTenant} ORDER BY role_id`, [tenant])),
     removeRole: (tenant, roleId, options) =>
       sql.transaction(async (query) => {
-        await lockedTenant(query, tables, tenant);
+        const record = await lockedTenant(query, tables, tenant);
         const roles = records(roleSchema, await query(ofTenant, [tenant]));
         const role = roles.find((one) => one.roleId === roleId);
         if (role === undefined) return;
         requireVersion(role.version, options);
         const held = `${tables.memberships} WHERE tenant_id = $1 AND roles @> to_jsonb($2::text)`;
-        requireUnused(roleId, await countOf(query, held, [tenant, roleId]), roles);
+        requireUnused(roleId, await countOf(query, held, [tenant, roleId]), roles, record);
         await query(`DELETE FROM ${tables.roles} WHERE tenant_id = $1 AND role_id = $2`, [tenant, roleId]);
       }),
   };

@@ -1,0 +1,86 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { tenantId, type IdentityProviderBinding } from '@portcullis/core';
+import { reason, startAdminWorld, type AdminWorld, type Who } from './admin-world.js';
+
+const acme = tenantId('acme');
+const own: IdentityProviderBinding = { provider: 'customers' };
+const directory: IdentityProviderBinding = { provider: 'entra', tenantHint: 'directory-of-acme' };
+
+let world: AdminWorld;
+beforeAll(async () => {
+  world = await startAdminWorld();
+});
+afterAll(async () => {
+  await world.close();
+});
+beforeEach(async () => {
+  await world.store.updateTenant(acme, { settings: { identityProviders: [own, directory] } });
+});
+
+const codeOf = async (response: Response): Promise<string | number> =>
+  response.status < 400 ? response.status : ((await response.json()) as { readonly code: string }).code;
+
+const headersOf = (who: Who): Readonly<Record<string, string>> => (who === 'operator' ? reason : {});
+
+/** Sends a change of a record with its entity tag. */
+async function change(who: Who, line: string, body: unknown, api = world.api): Promise<string | number> {
+  const [, path = ''] = line.split(' ');
+  const headers = headersOf(who);
+  const read = await world.ask(who, `GET ${path}`, { headers }, api);
+  return codeOf(
+    await world.ask(who, line, { body, headers: { ...headers, 'if-match': read.headers.get('etag') ?? '' } }, api),
+  );
+}
+
+const bind = (who: Who, identityProviders: readonly IdentityProviderBinding[], api = world.api) =>
+  change(who, 'PATCH /tenants/acme/oauth', { identityProviders }, api);
+
+describe('a binding', () => {
+  it.each(['approver', 'auditor', 'support', 'operator_admin', 'ghost'])(
+    'does not map to `%s`, which nobody gives: neither by an owner nor by an operator',
+    async (role) => {
+      const mapped: IdentityProviderBinding = { ...directory, membership: 'token', roles: { User: role } };
+      expect(await bind('owner', [own, mapped])).toBe('request_invalid');
+      expect(await bind('operator', [own, mapped])).toBe('request_invalid');
+      expect((await world.store.getTenant(acme))?.settings.identityProviders).toEqual([own, directory]);
+    },
+  );
+
+  it('maps to built-in roles and to the tenant’s own, which then stay; and keeps what the platform mapped', async () => {
+    await world.store.putRole({ tenantId: acme, roleId: 'clerk', name: 'x', parentRoles: ['member'], permissions: [] });
+    const mapped: IdentityProviderBinding = { ...directory, membership: 'token', roles: { A: 'admin', B: 'clerk' } };
+    expect(await bind('owner', [own, mapped])).toBe(200);
+    expect(await change('owner', 'DELETE /tenants/acme/roles/clerk', undefined)).toBe('conflict');
+    const platforms = { ...directory, membership: 'required', roles: { User: 'approver' } } as const;
+    await world.store.updateTenant(acme, { settings: { identityProviders: [own, platforms] } });
+    expect(await bind('owner', [own, { ...platforms, membership: 'token' }])).toBe(200);
+    expect(await bind('owner', [own, { ...platforms, roles: { User: 'approver', Other: 'approver' } }])).toBe(
+      'request_invalid',
+    );
+    expect(await change('owner', 'DELETE /tenants/acme/roles/clerk', undefined)).toBe(204);
+  });
+});
+
+describe('members whom their tokens make', () => {
+  const boss: IdentityProviderBinding = { ...own, membership: 'token', roles: { Boss: 'owner', User: 'member' } };
+
+  it('are not demoted by an administrator that stores them, nor more than before when it removes its own record', async () => {
+    await world.store.updateTenant(acme, { settings: { identityProviders: [boss] } });
+    const body = { userId: 'customers#chief', roles: ['readonly'] };
+    expect(await codeOf(await world.ask('admin', 'POST /tenants/acme/users', { body }))).toBe('denied');
+    expect(await change('admin', 'DELETE /tenants/acme/users/customers%23adam', undefined)).toBe('denied');
+    expect(await codeOf(await world.ask('owner', 'POST /tenants/acme/users', { body }))).toBe(201);
+  });
+
+  it('are kept out by having no roles', async () => {
+    await world.store.updateTenant(acme, { settings: { identityProviders: [boss] } });
+    const body = { userId: 'customers#eve', roles: [] };
+    expect(await codeOf(await world.ask('owner', 'POST /tenants/acme/users', { body }))).toBe(201);
+    const token = await world.token('stranger', { roles: ['Boss'] });
+    const read = await world.api.fetch(
+      new Request('https://api.example.com/admin/tenants/acme', { headers: { authorization: `Bearer ${token}` } }),
+    );
+    expect(await codeOf(read)).toBe('denied');
+    expect(await change('owner', 'DELETE /tenants/acme/users/customers%23eve', undefined)).toBe(204);
+  });
+});
