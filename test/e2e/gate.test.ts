@@ -577,6 +577,7 @@ describe('sessions of the 2025 era', () => {
     const mayAnswer = new Promise<void>((resolve) => (answer = resolve));
     const endpoint = harness.serve(
       () => {
+        // eslint-disable-next-line @typescript-eslint/no-deprecated -- low-level servers are in use, and have to be guarded
         const made = new Server({ name: 'low', version: '1' }, { capabilities: { tools: {} } });
         made.setRequestHandler('tools/list', async () => {
           asked = true;

@@ -134,13 +134,31 @@ describe('limits in the gate', () => {
     expect(response.headers.get('retry-after')).toBe('2');
     expect(await response.json()).toMatchObject({
       id: 1,
-      error: { code: -32029, data: { code: 'rate_limited', limit: 'x', retryAfterMs: 1500 } },
+      error: { code: -32029, data: { code: 'rate_limited', limit: 'x', retryAfterMs: expect.any(Number) as number } },
     });
     expect(ran).toEqual([]);
     expect(harness.audit.entries.slice(seen)).toMatchObject([
       { type: 'refusal', code: 'rate_limited', tenant: 'acme' },
     ]);
     expect(usage).toMatchObject([{ tenant: 'acme', outcome: 'limited' }]);
+  });
+
+  it('lets who sends on wait a moment, tells what is then left, and records it as one', async () => {
+    const { endpoint, limiter, usage } = world();
+    limiter.refuse.request = limited('rate_limited');
+    const seen = harness.audit.entries.length;
+    const token = await harness.token('alice');
+    const left: number[] = [];
+    for (let id = 1; id <= 3; id++) {
+      const response = await post(endpoint, token, call('open', id));
+      const { error } = (await response.json()) as { error: { data: { retryAfterMs: number } } };
+      left.push(error.data.retryAfterMs);
+    }
+    expect(left[0]).toBeGreaterThan(1300);
+    for (const ms of left.slice(1)) expect(ms).toBeLessThanOrEqual(1300);
+    await endpoint.close();
+    expect(harness.audit.entries.slice(seen).map((entry) => ('times' in entry ? entry.times : 1))).toEqual([1, 2]);
+    expect(usage).toHaveLength(3);
   });
 
   it('counts malformed bodies and notifications as well: neither is a way round', async () => {

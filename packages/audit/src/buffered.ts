@@ -1,5 +1,6 @@
 import { PortcullisError, withDeadline } from '@portcullis/core';
 import type { AuditEntry } from './entry.js';
+import { isNothingAdded } from './nothing-added.js';
 import type { AuditSink } from './sink.js';
 
 /** How entries wait. All of it is to be said: what happens under pressure is a decision. */
@@ -26,7 +27,8 @@ interface Waiting {
  * the sink has the entry.
  *
  * Nothing is dropped in silence. An entry for which there is no room, or no time, is refused with
- * `audit_unavailable`, and the gate then does not run the call. One whose time ran out while it was being written may
+ * `audit_unavailable`, and the gate then does not run the call. One that cannot be added refuses itself and not the
+ * rest of its group. One whose time ran out while it was being written may
  * be in the sink all the same.
  *
  * @throws PortcullisError `config_invalid` for options out of range; from `record`, `audit_unavailable`; from `close`,
@@ -132,6 +134,13 @@ async function write(sink: AuditSink, batch: readonly Waiting[]): Promise<void> 
   }
   const entries = batch.map(({ entry }) => entry);
   const failure = await failureOf(() => sink.recordAll?.(entries) ?? Promise.resolve());
+  if (failure !== undefined && batch.length > 1 && isNothingAdded(failure)) {
+    // One of them cannot be added: it is found, and the others are.
+    const half = Math.ceil(batch.length / 2);
+    await write(sink, batch.slice(0, half));
+    await write(sink, batch.slice(half));
+    return;
+  }
   for (const one of batch) settle(one, failure);
 }
 

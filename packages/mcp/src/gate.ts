@@ -84,6 +84,11 @@ export interface Gate<Storage> {
    * Guards a server for a transport that is wired by hand. `contextOf` says, for each message, who it is from.
    */
   guard(server: GuardableServer, contextOf: (authInfo: object | undefined) => Promise<TenantContext>): GuardedServer;
+  /**
+   * Records the refusals that were gathered and not recorded yet. For the end of a process that served over stdio,
+   * the v1 SDK, or a transport wired by hand; `close` of an endpoint does it.
+   */
+  flush(): Promise<void>;
   /** The parts that adapters to other SDKs build on. */
   readonly parts: GateParts;
 }
@@ -156,7 +161,9 @@ export function portcullis<Storage = undefined>(options: GateOptions<Storage>): 
     resourceName: options.resourceName,
     allowedOrigins: options.allowedOrigins,
     maxBodyBytes: options.maxBodyBytes,
-    onRefusal: ({ error, requestId, identity, latencyMs }) => record.refusal(error, requestId, identity, latencyMs),
+    onRefusal: async ({ error, requestId, identity, latencyMs }) => {
+      await record.refusal(error, requestId, identity, latencyMs);
+    },
   });
   const countRequest = countsRequests(options.limiter);
   const guard = { enforcer: enforce, recorder: record, denials, onError };
@@ -166,8 +173,7 @@ export function portcullis<Storage = undefined>(options: GateOptions<Storage>): 
     try {
       await countRequest(context);
     } catch (error) {
-      await record.refusal(asRefusal(error), context.requestId, context, performance.now() - startedAt);
-      throw error;
+      throw await record.refusal(asRefusal(error), context.requestId, context, performance.now() - startedAt);
     }
     return openExchange(context, startedAt, undefined);
   }
@@ -240,6 +246,7 @@ export function portcullis<Storage = undefined>(options: GateOptions<Storage>): 
           return openCounted(await contextOf(extra?.authInfo), startedAt);
         },
       }),
+    flush: () => record.flush(),
     parts: { edge: httpEdge, guard, countRequest, resource: options.resource, runTool },
   };
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { PortcullisError } from '@portcullis/core';
-import { chain, trailsIn, type Appended, type TrailBatch } from '../trail/chain.js';
+import { nothingAdded } from '../nothing-added.js';
+import { trailsIn, type Appended, type TrailBatch } from '../trail/chain.js';
 import type { TrailHead } from '../trail/record.js';
 import { count } from './rows.js';
 import { sqlState, unavailable, type Run } from './transaction.js';
@@ -21,7 +21,7 @@ export const appendFunction = (schema: string): string => `
   DECLARE
     old_seqs bigint[]; old_hashes text[]; seqs bigint[]; hashes text[];
     out_trails text[] := '{}'; out_seqs bigint[] := '{}'; out_prevs text[] := '{}'; out_hashes text[] := '{}';
-    n int; item record;
+    n int; item record; found text;
   BEGIN
     -- Off would acknowledge what a crash can lose.
     IF current_setting('synchronous_commit') IN ('off', 'local') THEN PERFORM set_config('synchronous_commit', 'on', true); END IF;
@@ -37,7 +37,16 @@ export const appendFunction = (schema: string): string => `
     IF cardinality(old_seqs) IS DISTINCT FROM cardinality(trails) THEN
       RAISE EXCEPTION 'the trails cannot be made' USING ERRCODE = 'serialization_failure';
     END IF;
+    -- It may have waited for one row after the other: nothing is added that nobody waits for.
+    IF clock_timestamp() - statement_timestamp() > lock_ms * interval '1 millisecond' THEN
+      RAISE EXCEPTION 'the trails were locked for too long' USING ERRCODE = 'lock_not_available';
+    END IF;
     FOR i IN 1..cardinality(trails) LOOP
+      IF old_seqs[i] > known_seqs[i] THEN
+        -- Others went on with it: from the record that the caller knows, unless that was removed for its age.
+        SELECT r.hash INTO found FROM ${schema}.records r WHERE r.trail = trails[i] AND r.seq = known_seqs[i];
+        IF found <> known_hashes[i] THEN old_seqs[i] := known_seqs[i]; old_hashes[i] := found; END IF;
+      END IF;
       IF old_seqs[i] < known_seqs[i] OR (old_seqs[i] = known_seqs[i] AND old_hashes[i] IS DISTINCT FROM known_hashes[i]) THEN
         RETURN QUERY SELECT * FROM unnest(trails, old_seqs, old_hashes, NULL::bigint[], NULL::text[]);
         RETURN;
@@ -74,12 +83,12 @@ const row = z.object({
 });
 
 /**
- * Adds a batch, and looks at how the database chained it: one whose chain is another than this process would have made
- * is not believed.
+ * Adds a batch.
  *
+ * @param lockMs - how long it may wait for the rows of trails, all of them together
  * @throws PortcullisError `audit_unavailable`
  */
-export async function append(run: Run, schema: string, batch: TrailBatch, timeoutMs: number): Promise<Appended> {
+export async function append(run: Run, schema: string, batch: TrailBatch, lockMs: number): Promise<Appended> {
   const trails = trailsIn(batch);
   const numbers = new Map(trails.map((trail, index) => [trail, index + 1]));
   const known = trails.map((trail) => batch.known.get(trail));
@@ -92,18 +101,12 @@ export async function append(run: Run, schema: string, batch: TrailBatch, timeou
     items.map(({ at }) => at),
     items.map(({ entry }) => entry.text),
     batch.time,
-    // The server gives up before this process does: nothing is added that nobody waits for.
-    Math.max(1, Math.floor(timeoutMs * 0.8)),
+    Math.max(1, Math.floor(lockMs)),
   ]);
   const before = new Map<string, TrailHead>(rows.map(({ trail, seq, hash }) => [trail, { seq, hash }]));
   if (rows.some(({ new_seq }) => new_seq === null)) return { before, after: undefined };
-  const { after } = chain(before, batch);
-  for (const { trail, new_seq, new_hash } of rows) {
-    const expected = after.get(trail);
-    if (expected?.seq !== new_seq || expected.hash !== new_hash)
-      throw unavailable(undefined, `the database chained the trail \`${trail}\` in another way than it has to be`);
-  }
-  return { before, after };
+  const after = rows.map(({ trail, new_seq, new_hash }) => [trail, { seq: new_seq ?? 0, hash: new_hash }] as const);
+  return { before, after: new Map(after) };
 }
 
 async function asked(run: Run, schema: string, values: readonly unknown[]): Promise<readonly z.infer<typeof row>[]> {
@@ -114,10 +117,11 @@ async function asked(run: Run, schema: string, values: readonly unknown[]): Prom
     );
     return rows.map((each) => row.parse(each));
   } catch (error) {
-    if (sqlState(error) !== '42883') throw error;
-    throw new PortcullisError('audit_unavailable', undefined, {
-      detail: 'the tables of the audit trail are older than this version: run `migrate`',
-      cause: error,
-    });
+    const state = sqlState(error);
+    if (state === '42883')
+      throw unavailable(error, 'the tables of the audit trail are older than this version: run `migrate`');
+    // A row that the server refuses, as for its size: the statement is undone, and others may do better alone.
+    if (state !== undefined && /^(?:22|23|54)/.test(state)) throw nothingAdded(unavailable(error));
+    throw error;
   }
 }

@@ -40,13 +40,17 @@ export async function keepCheckpoints(
   return true;
 }
 
-/** Removes the beginning of a trail and keeps the record of it, in one step. */
+/**
+ * Removes the beginning of a trail and keeps the record of it, in one step. What may take long comes first: the row of
+ * the trail, which everybody who adds to it waits for, is locked at the end.
+ *
+ * @returns false when the tombstone does not follow: then what was removed has to be undone
+ */
 export async function removeBeginning(run: Run, schema: string, removal: TrailRemoval): Promise<boolean> {
   const { trail, seq, checkpointN, tombstone } = removal;
-  if ((await keepCheckpoints(run, schema, [tombstone])) !== true) return false;
   await run(`SELECT set_config('portcullis.retention', 'on', true)`);
   await run(`DELETE FROM ${schema}.records WHERE trail = $1 AND seq <= $2`, [trail, seq]);
   await run(`DELETE FROM ${schema}.checkpoints WHERE trail = $1 AND n <= $2`, [trail, checkpointN]);
   await run(`SELECT set_config('portcullis.retention', 'off', true)`);
-  return true;
+  return (await keepCheckpoints(run, schema, [tombstone])) === true;
 }

@@ -1,6 +1,6 @@
 import { PortcullisError } from '@portcullis/core';
 import { allTrails } from '../trail/checkpoint.js';
-import type { TrailStore } from '../trail/store.js';
+import type { TrailRemoval, TrailStore } from '../trail/store.js';
 import { append } from './append.js';
 import { migrateTrails, quoted, type AuditRoles } from './migrations.js';
 import { pagesOfCheckpoints, pagesOfRecords } from './pages.js';
@@ -15,6 +15,8 @@ export interface PostgresTrailsOptions {
   readonly schema?: string | undefined;
   /** For one step, with all of its statements, in milliseconds. @defaultValue 5000 */
   readonly timeoutMs?: number | undefined;
+  /** For `migrate`, and for the removal of what is past its time, in milliseconds. @defaultValue 60 000 */
+  readonly maintenanceTimeoutMs?: number | undefined;
 }
 
 /** Trails in PostgreSQL, and what they need there. */
@@ -47,9 +49,10 @@ export interface PostgresTrails extends TrailStore {
  * ```
  */
 export function postgresTrails(pool: AuditPool, options: PostgresTrailsOptions = {}): PostgresTrails {
-  const { schema: name = 'portcullis_audit', timeoutMs = 5000 } = options;
-  if (!(timeoutMs > 0 && timeoutMs < 2 ** 31))
-    throw new PortcullisError('config_invalid', 'the option `timeoutMs` is out of range');
+  const { schema: name = 'portcullis_audit', timeoutMs = 5000, maintenanceTimeoutMs = 60_000 } = options;
+  for (const [option, value] of Object.entries({ timeoutMs, maintenanceTimeoutMs }))
+    if (!(value > 0 && value < 2 ** 31))
+      throw new PortcullisError('config_invalid', `the option \`${option}\` is out of range`);
   const schema = quoted(name);
   const write = <T>(work: (run: Run) => Promise<T>): Promise<T> => inTransaction({ pool, timeoutMs }, work);
   const read = <T>(work: (run: Run) => Promise<T>): Promise<T> =>
@@ -68,11 +71,30 @@ export function postgresTrails(pool: AuditPool, options: PostgresTrailsOptions =
     }
   }
 
+  async function removed(removal: TrailRemoval): Promise<boolean> {
+    const undone = new PortcullisError('conflict');
+    try {
+      return await inTransaction({ pool, timeoutMs: maintenanceTimeoutMs }, async (run) => {
+        if (await removeBeginning(run, schema, removal)) return true;
+        throw undone;
+      });
+    } catch (error) {
+      if (error === undone) return false;
+      throw error;
+    }
+  }
+
   return {
     migrate: (roles = {}) =>
-      inTransaction({ pool, timeoutMs: Math.max(timeoutMs, 60_000) }, (run) => migrateTrails(run, name, roles)),
+      inTransaction({ pool, timeoutMs: maintenanceTimeoutMs }, (run) => migrateTrails(run, name, roles)),
     append: (batch) =>
-      again(() => inTransaction({ pool, timeoutMs, single: true }, (run) => append(run, schema, batch, timeoutMs))),
+      again(() => {
+        const startedAt = performance.now();
+        return inTransaction({ pool, timeoutMs, single: true }, (run) =>
+          // The server gives up before this process does.
+          append(run, schema, batch, (timeoutMs - (performance.now() - startedAt)) * 0.8),
+        );
+      }),
     unsigned: (atLeast, limit) =>
       read(async (run) =>
         statesOf(
@@ -107,8 +129,7 @@ export function postgresTrails(pool: AuditPool, options: PostgresTrailsOptions =
         const rows = await run(`SELECT ${headColumns} FROM ${schema}.heads WHERE trail <> $1`, [allTrails]);
         return new Map([...headsOf(rows)].map(([trail, { seq }]) => [trail, seq]));
       }),
-    remove: (removal) =>
-      inTransaction({ pool, timeoutMs: Math.max(timeoutMs, 60_000) }, (run) => removeBeginning(run, schema, removal)),
+    remove: removed,
     close: () => Promise.resolve(),
   };
 }

@@ -93,9 +93,11 @@ async function onClient<T>(
 
 function begin(timeoutMs: number, readOnly: boolean): string {
   const limit = String(Math.max(1, Math.ceil(timeoutMs)));
+  // A process that stands still lets others wait for what it has locked.
+  const idle = String(Math.max(1, Math.ceil(Math.min(timeoutMs, 2000))));
   return (
     `BEGIN${readOnly ? ' READ ONLY' : ''}; SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL statement_timeout = ${limit};` +
-    ` SET LOCAL idle_in_transaction_session_timeout = ${limit};` +
+    ` SET LOCAL idle_in_transaction_session_timeout = ${idle};` +
     ` SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') IN ('off', 'local')`
   );
 }

@@ -1,7 +1,7 @@
 import { PortcullisError, systemClock, type Clock } from '@portcullis/core';
 import type { AuditEntry } from '../entry.js';
 import type { AuditSink } from '../sink.js';
-import { trailsIn, type TrailBatch } from './chain.js';
+import { chain, trailsIn, type TrailBatch } from './chain.js';
 import { checkpointRounds, type PublishedCheckpoint } from './checkpoint-rounds.js';
 import type { TrailHead } from './record.js';
 import { knownHeads } from './known-heads.js';
@@ -103,7 +103,14 @@ export function auditTrail(options: AuditTrailOptions): AuditTrail {
         if (head !== undefined) known.check(trail, head, seen);
       }
       if (after === undefined) throw unavailable('the store added nothing, and does not say why');
-      return after;
+      const expected = chain(before, batch).after;
+      for (const [trail, head] of expected) {
+        if (after.get(trail)?.seq === head.seq && after.get(trail)?.hash === head.hash) continue;
+        // What has to be there is what is known: the trail is not continued from anything else.
+        known.learn(trail, head);
+        throw unavailable(`the store chained the trail \`${trail}\` in another way than it has to be`);
+      }
+      return expected;
     } catch (error) {
       if (error instanceof PortcullisError && error.code === 'audit_unavailable') throw error;
       throw unavailable('the audit trail cannot be written', error);

@@ -57,12 +57,15 @@ export async function* exportBundle(options: ExportOptions): AsyncGenerator<stri
   let [checkpoints, records] = [0, 0];
   for (const trail of whole ? [...trails, allTrails] : trails)
     for await (const jws of store.checkpoints(trail)) {
-      if (!isWithin(readCheckpoint(jws), ranges.get(trail))) continue;
+      const payload = readCheckpoint(jws);
+      if (!isWithin(payload, ranges.get(trail)) || (!whole && payload?.trail !== trail)) continue;
       checkpoints++;
       yield canonicalJson({ checkpoint: jws });
     }
   for (const trail of trails)
     for await (const text of store.records({ trail, ...ranges.get(trail)?.extract })) {
+      // What is no record may be anybody's. Where it was one of this trail, its number is missing.
+      if (!whole && parseRecord(text)?.trail !== trail) continue;
       records++;
       yield text;
     }

@@ -1,6 +1,7 @@
 import { PortcullisError, type Clock } from '@portcullis/core';
 import { allTrails, signCheckpoint, type StoredCheckpoint } from './checkpoint.js';
 import type { KnownHeads } from './known-heads.js';
+import { parseRecord } from './record.js';
 import type { CheckpointSigner } from './signer.js';
 import type { TrailState, TrailStore } from './store.js';
 
@@ -45,31 +46,37 @@ const pauseMs = 1000;
 export function checkpointRounds(options: CheckpointRoundsOptions): CheckpointRounds {
   const { store, checkpointEvery = 1000, anchor, onError = warn } = options;
   const signedUpTo = new Map<string, number>();
+  const last = new Map<string, SignedLast>();
   let unpublished: PublishedCheckpoint[] = [];
   let running: Promise<void> = Promise.resolve();
   let waiting = 0;
   let quietUntil = 0;
 
   async function round(atLeast: number): Promise<void> {
+    const failures: PortcullisError[] = [];
     let missed = 0;
     for (;;) {
       const states = await store.unsigned(atLeast, mostTrails);
       if (states.length === 0) break;
-      const checkpoints = await signed(options, states);
+      failures.length = 0;
+      const checkpoints = await signed(options, states, last, failures);
+      if (checkpoints.length === 0) break;
       if (await store.putCheckpoints(checkpoints)) {
-        for (const { trail, seq } of checkpoints) remember(trail, seq);
+        for (const { trail, seq, n, digest } of checkpoints) {
+          remember(trail, seq);
+          rememberIn(last, trail, { n, digest });
+        }
         if (anchor !== undefined) unpublished = [...unpublished, ...checkpoints].slice(-10_000);
         if (states.length < mostTrails) break;
       } else if (++missed >= mostAttempts) throw unavailable('other processes sign checkpoints all the time');
     }
     await publish();
+    const [failure] = failures;
+    if (failure !== undefined) throw failure;
   }
 
   function remember(trail: string, seq: number): void {
-    signedUpTo.delete(trail);
-    signedUpTo.set(trail, seq);
-    const [oldest] = signedUpTo.keys();
-    if (signedUpTo.size > 20_000 && oldest !== undefined) signedUpTo.delete(oldest);
+    rememberIn(signedUpTo, trail, seq);
   }
 
   async function publish(): Promise<void> {
@@ -102,32 +109,49 @@ export function checkpointRounds(options: CheckpointRoundsOptions): CheckpointRo
       run(atLeast)
         .catch((error: unknown) => {
           quietUntil = performance.now() + pauseMs;
+          // What was due still is.
+          signedUpTo.clear();
           onError(error instanceof Error ? error : new Error(String(error)));
         })
         .finally(() => waiting--);
     },
     isDue(trail, seq) {
       const from = signedUpTo.get(trail);
-      if (from !== undefined) return seq - from >= checkpointEvery;
-      // The store knows; from here on it is counted.
+      if (from !== undefined && seq - from < checkpointEvery) return false;
+      // The store knows, and another replica may have signed it; from here on it is counted.
       remember(trail, seq);
       return true;
     },
   };
 }
 
+/** The last checkpoint that this process signed. */
+interface SignedLast {
+  readonly n: number;
+  readonly digest: string;
+}
+
+/** @param failures - takes the trails that are not signed: the others are */
 async function signed(
   { store, signer, known, clock }: CheckpointRoundsOptions,
   states: readonly TrailState[],
+  last: ReadonlyMap<string, SignedLast>,
+  failures: PortcullisError[],
 ): Promise<readonly StoredCheckpoint[]> {
+  const all = (await store.state(allTrails)).checkpoint;
+  requireNotBehind(allTrails, all, last);
   const time = new Date(clock()).toISOString();
   const checkpoints: StoredCheckpoint[] = [];
   for (const state of states) {
-    // The trail may have moved on since the state was read: what counts is what was known before.
-    const before = known.of(state.trail);
-    if (before !== undefined && state.seq <= before.seq)
-      known.check(state.trail, await store.state(state.trail), before);
     const { trail, seq, hash, checkpoint } = state;
+    try {
+      requireNotBehind(trail, checkpoint, last);
+      await requireContinued(store, known, state);
+    } catch (error) {
+      if (!(error instanceof PortcullisError)) throw error;
+      failures.push(error);
+      continue;
+    }
     if (hash === null) continue;
     checkpoints.push(
       await signCheckpoint(signer, {
@@ -136,12 +160,48 @@ async function signed(
       }),
     );
   }
-  const all = (await store.state(allTrails)).checkpoint;
+  if (checkpoints.length === 0) return [];
   const trails = checkpoints
     .map(({ trail, n, digest }): [string, number, string] => [trail, n, digest])
     .sort(([one], [other]) => (one < other ? -1 : 1));
   const over = { v: 1, kind: 'all', trail: allTrails, n: all.n + 1, previous: all.digest, time, trails } as const;
   return [...checkpoints, await signCheckpoint(signer, over)];
+}
+
+/** Where the checkpoints of a trail are gone that this process signed, nothing is signed in their place. */
+function requireNotBehind(
+  trail: string,
+  { n, digest }: TrailState['checkpoint'],
+  last: ReadonlyMap<string, SignedLast>,
+): void {
+  const signedLast = last.get(trail);
+  if (signedLast === undefined || n > signedLast.n || (n === signedLast.n && digest === signedLast.digest)) return;
+  throw unavailable(`the checkpoints of \`${trail}\` are not as this process left them: nothing is signed after them`);
+}
+
+/** A trail that others went on with still has the record in it that this process saw last, unless for its age. */
+async function requireContinued(store: TrailStore, known: KnownHeads, { trail, seq }: TrailState): Promise<void> {
+  // The trail may have moved on since the state was read: what counts is what was known before.
+  const before = known.of(trail);
+  if (before === undefined) return;
+  if (seq <= before.seq) {
+    known.check(trail, await store.state(trail), before);
+    return;
+  }
+  for await (const text of store.records({ trail, after: before.seq - 1, upTo: before.seq })) {
+    const record = parseRecord(text);
+    if (record === undefined)
+      throw unavailable(`a record of \`${trail}\` is none any more: nothing is signed after it`);
+    if (record.trail === trail) known.check(trail, record, before);
+  }
+}
+
+/** Keeps those that were used last. */
+function rememberIn<T>(map: Map<string, T>, trail: string, value: T): void {
+  map.delete(trail);
+  map.set(trail, value);
+  const [oldest] = map.keys();
+  if (map.size > 20_000 && oldest !== undefined) map.delete(oldest);
 }
 
 function warn(error: Error): void {

@@ -1,4 +1,5 @@
 import { PortcullisError } from '@portcullis/core';
+import { nothingAdded } from '../nothing-added.js';
 import { isNotBehind } from './chain.js';
 import type { TrailHead } from './record.js';
 
@@ -25,11 +26,12 @@ export function knownHeads(most = 20_000): KnownHeads {
     of: (trail) => heads.get(trail),
     check(trail, head, known = heads.get(trail)) {
       if (known === undefined || isNotBehind(head, known)) return;
-      throw new PortcullisError('audit_unavailable', undefined, {
+      const error = new PortcullisError('audit_unavailable', undefined, {
         detail: `the trail \`${trail}\` is not as this process left it: record ${String(known.seq)} is ${
           head.seq < known.seq ? 'gone' : 'another one'
         }; nothing is added to it until somebody has looked and this process is restarted`,
       });
+      throw nothingAdded(error);
     },
     learn(trail, { seq, hash }) {
       // Two calls may end in another order than they wrote.

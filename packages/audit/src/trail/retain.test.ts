@@ -194,6 +194,16 @@ describe('an export', () => {
       for (const line of lines) yield await Promise.resolve(line);
     }, options);
 
+  it('of a tenant holds nothing of another, also where a line is damaged', async () => {
+    const store = await memoryTrails();
+    await tenDays(store);
+    const at = store.lines.findIndex((line) => parseRecord(line)?.trail === 'tenant:globex');
+    store.lines[at] = (store.lines[at] ?? '').replace('{', '{ ');
+    store.lines.push('{"checkpoint":"of globex, and none"}');
+    expect((await bundle({ store, trails: ['tenant:acme'] })).join('')).not.toContain('globex');
+    expect((await bundle({ store, trails: 'all' })).join('')).toContain('of globex, and none');
+  });
+
   it('of everything, of a tenant, and of a period verifies by itself', async () => {
     const store = await memoryTrails();
     await tenDays(store);

@@ -91,12 +91,13 @@ export function limiter({
 
   /** Asks the store; where it fails, the fallback; and where nothing is limited, nobody. */
   async function ask<T>(
+    { tenant }: Caller,
     allowance: Allowance,
     isLimited: boolean,
     question: (store: LimitStore, allowance: Allowance) => Promise<T>,
   ): Promise<readonly [answer: T | undefined, held: Allowance]> {
     try {
-      return [await outage.run(() => question(store, allowance)), allowance];
+      return [await outage.run(tenant, () => question(store, allowance)), allowance];
     } catch (cause) {
       if (fallback !== undefined) {
         const share = shareOf(allowance, replicas);
@@ -116,21 +117,23 @@ export function limiter({
       const allowance = checkedLimits(allowanceOf(context.tenant, offered));
       const { request } = allowance;
       if (Object.keys(request).length === 0) return;
-      const [refusal] = await ask(allowance, true, (asked, held) => asked.request(caller, held.request));
+      const [refusal] = await ask(caller, allowance, true, (asked, held) => asked.request(caller, held.request));
       if (refusal !== undefined) throw requestRefused(refusal);
     },
     async call(context) {
       const caller = callerOf(context);
       const allowance = checkedLimits(allowanceOf(context.tenant, offered));
       const isLimited = Object.keys(allowance.call).length > 0;
-      const [answer, { call }] = await ask(allowance, isLimited, (asked, held) => asked.call(caller, held.call));
+      const [answer, { call }] = await ask(caller, allowance, isLimited, (asked, held) =>
+        asked.call(caller, held.call),
+      );
       return placeOf(answer, (refusal) => callRefused(refusal, call));
     },
     async session(context, sessionId) {
       const caller = callerOf(context);
       const allowance = checkedLimits(allowanceOf(context.tenant, offered));
       const isLimited = allowance.maxSessionsPerUser !== undefined;
-      const [answer, { maxSessionsPerUser }] = await ask(allowance, isLimited, (asked, held) =>
+      const [answer, { maxSessionsPerUser }] = await ask(caller, allowance, isLimited, (asked, held) =>
         asked.session(caller, sessionId, held.maxSessionsPerUser),
       );
       return placeOf(answer, ({ open }) => sessionRefused(open, maxSessionsPerUser ?? 0));

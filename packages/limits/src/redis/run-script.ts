@@ -45,12 +45,12 @@ export async function runScript(
       });
     }, timeoutMs);
   });
-  answer.then(
-    (said) => {
+  answer
+    .then((said) => {
       if (isOver) late?.(said);
-    },
-    () => undefined,
-  );
+    })
+    // Nobody waits for it any more, whatever it says.
+    .catch(() => undefined);
   try {
     return await Promise.race([answer, deadline]);
   } finally {

@@ -29,13 +29,17 @@ export interface Recorder {
   readonly inHandler: (decisions: readonly Decision[], call: RunningCall, error?: PortcullisError) => Promise<void>;
   /** Records what became of a call; `undefined` when the caller left. */
   outcome(request: RpcRequest, exchange: Exchange, call: RunningCall, answer: RpcMessage | undefined): Promise<void>;
-  /** Records a request that was refused before there was anything to decide. */
+  /**
+   * Records a request that was refused before there was anything to decide.
+   *
+   * @returns the refusal as it is to be told now: less of its wait is left
+   */
   refusal(
     error: PortcullisError,
     requestId: string,
     who: Identity | TenantContext | undefined,
     latencyMs: number,
-  ): Promise<void>;
+  ): Promise<PortcullisError>;
   /** Records what was gathered and not recorded yet. */
   flush(): Promise<void>;
 }
@@ -139,6 +143,7 @@ export function recorder({ audit, onFailure, recordArguments, usage, clock, onEr
       });
     },
     async refusal(error, requestId, who, latencyMs) {
+      const startedAt = performance.now();
       if (who !== undefined && 'tenant' in who) count(who, '(refused)', outcomeOfRefusal(error), latencyMs);
       const entry: RefusalEntry = {
         type: 'refusal',
@@ -150,7 +155,8 @@ export function recorder({ audit, onFailure, recordArguments, usage, clock, onEr
         ...(typeof error.data['rule'] === 'string' ? { rule: error.data['rule'] } : {}),
         latencyMs: round(latencyMs),
       };
-      await (error.code === 'rate_limited' && who !== undefined ? repeated.refused(entry) : tell(entry));
+      await (error.code === 'rate_limited' && who !== undefined ? repeated.refused(entry, waitOf(error)) : tell(entry));
+      return asOfNow(error, performance.now() - startedAt);
     },
     flush: () => repeated.flush(),
   };
@@ -173,6 +179,24 @@ function described(
 
 function elapsed({ startedAt }: Exchange): number {
   return performance.now() - startedAt;
+}
+
+function waitOf(error: PortcullisError): number | undefined {
+  const wait = error.data['retryAfterMs'];
+  return typeof wait === 'number' ? wait : undefined;
+}
+
+/** The same refusal some time later. */
+function asOfNow(error: PortcullisError, passedMs: number): PortcullisError {
+  const wait = waitOf(error);
+  if (wait === undefined) return error;
+  const { code, message, detail, cause, data } = error;
+  const retryAfterMs = Math.max(0, Math.ceil(wait - passedMs));
+  return new PortcullisError(code, message, {
+    ...(detail === undefined ? {} : { detail }),
+    cause,
+    data: { ...data, retryAfterMs },
+  });
 }
 
 function nameOf(request: RpcRequest): string | undefined {

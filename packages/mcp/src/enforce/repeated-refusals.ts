@@ -33,22 +33,26 @@ export class RepeatedRefusals {
     this.#record = record;
   }
 
-  /** Resolves when the caller may be told: the entry was recorded, or gathered a moment ago. */
-  async refused(entry: RefusalEntry): Promise<void> {
+  /**
+   * Resolves when the caller may be told: the entry was recorded, or gathered a moment ago.
+   *
+   * @param openInMs - how long until the limit opens: nobody waits for longer
+   */
+  async refused(entry: RefusalEntry, openInMs = Infinity): Promise<void> {
     const caller = JSON.stringify([entry.tenant, entry.actor?.id, entry.code]);
     if (this.#open.has(caller)) {
       const times = this.#open.get(caller)?.times ?? 0;
       this.#open.set(caller, { times: times + 1, last: entry });
-      return this.#pause();
+      return this.#pause(Math.min(pauseMs, openInMs));
     }
     if (this.#open.size < mostCallers) this.#begin(caller);
     await this.#record(entry);
   }
 
-  async #pause(): Promise<void> {
+  async #pause(ms: number): Promise<void> {
     if (this.#waiting >= mostWaiting) return;
     this.#waiting++;
-    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    await new Promise((resolve) => setTimeout(resolve, ms));
     this.#waiting--;
   }
 

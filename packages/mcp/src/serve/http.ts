@@ -225,13 +225,13 @@ export function serveHttp(factory: McpServerFactory, parts: HttpParts, options: 
             : new PortcullisError('pdp_unavailable', undefined, { cause: error });
         if (!(error instanceof PortcullisError))
           parts.onError(error instanceof Error ? error : new Error(String(error)));
-        await parts.recorder.refusal(
+        const told = await parts.recorder.refusal(
           refusal,
           admitted.requestId,
           admitted.context,
           performance.now() - admitted.startedAt,
         );
-        return parts.edge.refuse(refusal, rpcIdOf(admitted.body), admitted.requestId);
+        return parts.edge.refuse(told, rpcIdOf(admitted.body), admitted.requestId);
       }
     },
     notify: async (tenant) => {
@@ -240,9 +240,18 @@ export function serveHttp(factory: McpServerFactory, parts: HttpParts, options: 
       return handler.notify;
     },
     close: async () => {
-      await sessions.close();
-      await (await handlers.catch(() => undefined))?.close();
-      await parts.recorder.flush();
+      const closing = [
+        sessions.close(),
+        handlers.then(
+          (all) => all.close(),
+          () => undefined,
+        ),
+        parts.recorder.flush(),
+      ];
+      // One that fails leaves none of the others open.
+      for (const outcome of await Promise.allSettled(closing))
+        if (outcome.status === 'rejected')
+          parts.onError(outcome.reason instanceof Error ? outcome.reason : new Error(String(outcome.reason)));
     },
   };
 }

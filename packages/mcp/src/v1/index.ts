@@ -117,8 +117,8 @@ export function serveV1<Storage>(gate: Gate<Storage>, factory: () => McpServer |
           error instanceof PortcullisError
             ? error
             : new PortcullisError('pdp_unavailable', undefined, { cause: error });
-        await guard.recorder.refusal(refusal, requestId, context, performance.now() - admitted.startedAt);
-        return edge.refuse(refusal, undefined, requestId);
+        const told = await guard.recorder.refusal(refusal, requestId, context, performance.now() - admitted.startedAt);
+        return edge.refuse(told, undefined, requestId);
       }
     },
   };

@@ -1,0 +1,16 @@
+import type { PortcullisError } from '@portcullis/core';
+
+const marked = new WeakSet<PortcullisError>();
+
+/**
+ * Marks an error by which it is certain that none of the entries was added: each of them may be tried alone. Where it
+ * is not certain, as after a deadline, they would be there twice.
+ */
+export function nothingAdded(error: PortcullisError): PortcullisError {
+  marked.add(error);
+  return error;
+}
+
+export function isNothingAdded(error: PortcullisError): boolean {
+  return marked.has(error);
+}
