@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { PortcullisError, tenantId, type ConfigurationChange, type Identity } from '@portcullis/core';
-import { contextFor, identityFor, type IdentityFixture } from '@portcullis/testing/contexts';
+import { contextFor, identityFor, operatorFor, type IdentityFixture } from '@portcullis/testing/contexts';
+import { registry } from '../registry/registry.js';
+import { resolver } from '../resolver/resolver.js';
 import { memoryStore } from '../store/memory.js';
 import type { TenantStore } from '../store/store.js';
 import { invitations, type Invitations } from './invitations.js';
@@ -75,6 +77,69 @@ describe('an invitation', () => {
     );
     expect(await store.getMembership(acme, 'test#bob')).toBeUndefined();
     expect(await outcome(service.accept(bob({ roles: ['User'] }), token, 'r'))).toBe('done');
+  });
+
+  it('is worth what its maker still is: nothing of a member who is gone, or of a provider that is not bound any more', async () => {
+    await store.putMember(acme, 'test#anna', ['admin']);
+    const anna = contextFor({ subject: 'anna', memberRoles: ['admin'] });
+    const { token } = await service.create(anna, acme, { email: 'bob@example.com', roles: ['admin'] });
+    const lost = 'whoever invited could not do so any more';
+    await store.putMember(acme, 'test#anna', ['member']);
+    expect(await outcome(service.accept(bob(), token, 'r'))).toBe(lost);
+    await store.putMember(acme, 'test#anna', []);
+    expect(await outcome(service.accept(bob(), token, 'r'))).toBe(lost);
+    await store.removeMember(acme, 'test#anna');
+    expect(await outcome(service.accept(bob(), token, 'r'))).toBe(lost);
+    await store.putMember(acme, 'test#anna', ['admin']);
+    await store.updateTenant(acme, { settings: { identityProviders: [{ provider: 'other' }] } });
+    expect(await outcome(service.accept(bob({ provider: 'other' }), token, 'r'))).toBe(
+      'the provider of whoever invited is not bound to the tenant any more',
+    );
+    await store.updateTenant(acme, { settings: { identityProviders: [{ provider: 'test' }] } });
+    expect(await outcome(service.accept(bob(), token, 'r'))).toBe('done');
+  });
+
+  it('of a member by token is worth what its binding may give', async () => {
+    const bindings = (role: string) => ({
+      settings: { identityProviders: [{ provider: 'test', membership: 'token' as const, roles: { Boss: role } }] },
+    });
+    await store.updateTenant(acme, bindings('admin'));
+    const tenants = resolver({ registry: registry({ store }) });
+    const identity = identityFor({ subject: 'anna', roles: ['Boss'] });
+    const anna = await tenants.resolve({ identity, requestId: 'r' });
+    const { token } = await service.create(anna, acme, { email: 'bob@example.com', roles: ['admin'] });
+    await store.updateTenant(acme, bindings('member'));
+    expect(await outcome(service.accept(bob(), token, 'r'))).toBe('whoever invited could not do so any more');
+    await store.updateTenant(acme, bindings('admin'));
+    expect(await outcome(service.accept(bob(), token, 'r'))).toBe('done');
+  });
+
+  it('of an operator and of a system holds without their being members', async () => {
+    const operator = operatorFor({ tenants: ['acme'] });
+    for (const [index, actor] of [operator, { system: 'sign-up', requestId: 'r' }].entries()) {
+      const { invitation, token } = await service.create(actor, acme, { email: 'bob@example.com', roles: ['owner'] });
+      expect(invitation.invitedBy).toBe(['operator:test#operator', 'system:sign-up'][index]);
+      expect(await outcome(service.accept(bob({ subject: `bob${String(index)}` }), token, 'r'))).toBe('done');
+    }
+  });
+
+  it.each<readonly [string, () => Promise<unknown>, string]>([
+    ['is removed', () => store.removeMember(acme, 'test#anna'), 'not_a_member'],
+    ['is demoted', () => store.putMember(acme, 'test#anna', ['member']), 'denied'],
+  ])('is taken back where its maker %s while it is made', async (_what, happens, code) => {
+    await store.putMember(acme, 'test#anna', ['admin']);
+    const actions: string[] = [];
+    const racing = invitations({
+      store,
+      record: async ({ action }) => {
+        actions.push(action);
+        if (action === 'invitation.create') await happens();
+      },
+    });
+    const anna = contextFor({ subject: 'anna', memberRoles: ['admin'] });
+    expect(await outcome(racing.create(anna, acme, { email: 'x@example.com', roles: ['admin'] }))).toBe(code);
+    expect(await store.getInvitations(acme)).toEqual([]);
+    expect(actions).toEqual(['invitation.create', 'invitation.revoke']);
   });
 
   it('keeps its secret: only a hash of it is stored, listed is not even that, and nothing of it is recorded', async () => {

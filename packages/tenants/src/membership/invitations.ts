@@ -7,18 +7,16 @@ import {
   type Clock,
   type ConfigurationRecorder,
   type Identity,
-  type IdentityProviderBinding,
   type Membership,
-  type Tenant,
   type TenantId,
 } from '@portcullis/core';
-import { requireGoodStanding } from '../registry/registry.js';
-import { covers, isBuiltInRole } from '../roles/covers.js';
 import { normalDomain } from '../store/record.js';
 import type { TenantStore } from '../store/store.js';
-import { authorityIn, recorded, type Actor } from './actor.js';
+import { invalid, operatorPrefix, requireAcceptable, requirePerson } from './acceptance.js';
+import { authorityIn, recorded, type Actor, type Authority } from './actor.js';
 import type { Invitation } from './invitation.js';
 import { requireCovered, requireGivable } from './members.js';
+import type { UnstoredRoles } from './unstored-roles.js';
 
 /** How invitations work. */
 export interface InvitationsOptions {
@@ -34,6 +32,8 @@ export interface InvitationsOptions {
    * `email_verified` that is true.
    */
   readonly verifiedEmail?: ((identity: Identity) => string | undefined) | undefined;
+  /** As for `members`: what whoever invited may be without being stored. @defaultValue as for `members` */
+  readonly unstored?: UnstoredRoles | undefined;
   readonly clock?: Clock | undefined;
 }
 
@@ -110,6 +110,27 @@ const maxTtlMs = 90 * 24 * 3_600_000;
 export function invitations(options: InvitationsOptions): Invitations {
   const { store, record, clock = systemClock, ttlMs = defaultTtlMs, verifiedEmail = emailClaimed } = options;
 
+  /** Who lost a role while it was inviting to it may have been too late to be swept: the invitation is taken back. */
+  async function requireStill(
+    actor: Actor,
+    made: Authority,
+    { tenantId, id, email, roles }: Invitation,
+  ): Promise<void> {
+    try {
+      requireCovered(await authorityIn(store, tenantId, actor, clock), roles, await store.getRoles(tenantId));
+    } catch (error) {
+      const change = {
+        ...made.change,
+        action: 'invitation.revoke',
+        target: id,
+        before: { email, roles },
+        after: null,
+      };
+      await recorded(record, change, () => store.removeInvitation(tenantId, id));
+      throw error;
+    }
+  }
+
   return {
     async create(actor, tenant, input) {
       const authority = await authorityIn(store, tenant, actor, clock);
@@ -128,7 +149,7 @@ export function invitations(options: InvitationsOptions): Invitations {
         id: randomBytes(12).toString('base64url'),
         email,
         roles: [...new Set(input.roles)],
-        invitedBy: authority.key,
+        invitedBy: authority.isOperator ? `${operatorPrefix}${authority.key}` : authority.key,
         secretHash: hashOf(secret).toString('base64url'),
         createdAt: now,
         expiresAt: Math.floor(now + lasts),
@@ -141,6 +162,7 @@ export function invitations(options: InvitationsOptions): Invitations {
         after: { email, roles: invitation.roles, expiresAt: invitation.expiresAt },
       };
       await recorded(record, change, () => store.putInvitation(invitation));
+      await requireStill(actor, authority, invitation);
       return {
         invitation: withoutSecret(invitation, now),
         token: `${tenant}.${invitation.id}.${secret.toString('base64url')}`,
@@ -182,11 +204,7 @@ export function invitations(options: InvitationsOptions): Invitations {
       if (email !== invitation.email) throw invalid('the invitation is for another address');
       const tenant = await store.getTenant(tenantId);
       if (tenant === undefined) throw invalid('the tenant is gone');
-      requireOpen(tenant, identity, clock());
-      await requireRoles(store, invitation);
-      if ((await store.getMembership(tenantId, identity.key)) !== undefined)
-        throw invalid('the identity is a member already');
-      await requireNoLoss(store, invitation, tenant, identity);
+      await requireAcceptable(store, { invitation, tenant, identity, now: clock(), unstored: options.unstored });
       const change = {
         author: identity,
         tenant: tenantId,
@@ -212,55 +230,6 @@ async function take(store: TenantStore, { tenantId, id, roles }: Invitation, ide
       throw invalid('the invitation was taken or revoked in the meantime', error);
     throw error;
   }
-}
-
-function invalid(detail: string, cause?: unknown): PortcullisError {
-  return new PortcullisError('invitation_invalid', undefined, { detail, cause });
-}
-
-function requirePerson(identity: Identity, now: number): void {
-  if (identity.kind !== 'user') throw invalid('the identity is a client’s and not a person’s');
-  if (now >= identity.expiresAt) throw invalid('the token has expired');
-}
-
-/** The provider has to be one that can speak for the tenant: any provider can call an address verified. */
-function requireOpen(tenant: Tenant, identity: Identity, now: number): void {
-  if (bindingOf(tenant, identity) === undefined)
-    throw invalid(`the provider ${identity.provider} is not bound to the tenant`);
-  try {
-    requireGoodStanding(tenant, now);
-  } catch (error) {
-    throw invalid(`the tenant is ${tenant.status.state}`, error);
-  }
-}
-
-function bindingOf(tenant: Tenant, identity: Identity): IdentityProviderBinding | undefined {
-  return tenant.settings.identityProviders.find(
-    ({ provider, tenantHint }) => provider === identity.provider && tenantHint === identity.tenantHint,
-  );
-}
-
-async function requireRoles(store: TenantStore, { tenantId, roles }: Invitation): Promise<void> {
-  const own = await store.getRoles(tenantId);
-  const gone = roles.find((role) => !isBuiltInRole(role) && !own.some(({ roleId }) => roleId === role));
-  if (gone !== undefined) throw invalid(`the role ${gone} is gone`);
-}
-
-/** What is stored comes before what the token says: nobody is invited out of the roles that its token gives it. */
-async function requireNoLoss(
-  store: TenantStore,
-  { tenantId, roles }: Invitation,
-  tenant: Tenant,
-  identity: Identity,
-): Promise<void> {
-  const binding = bindingOf(tenant, identity);
-  if (binding?.membership !== 'token') return;
-  const mapped = new Map(Object.entries(binding.roles ?? {}));
-  const own = await store.getRoles(tenantId);
-  const lost = identity.roles
-    .map((role) => mapped.get(role))
-    .find((role) => role !== undefined && !covers(roles, role, own));
-  if (lost !== undefined) throw invalid(`the identity’s token gives it the role ${lost}, which it would lose`);
 }
 
 function withoutSecret({ secretHash: _secretHash, ...rest }: Invitation, now: number): OpenInvitation {

@@ -15,6 +15,7 @@ import { resolver } from '../resolver/resolver.js';
 import { covers } from '../roles/covers.js';
 import { memoryStore } from '../store/memory.js';
 import type { TenantStore } from '../store/store.js';
+import type { Invitation } from './invitation.js';
 import { members, type Members } from './members.js';
 
 const acme = tenantId('acme');
@@ -39,6 +40,17 @@ async function somebody(subject: string, roles: readonly string[], tenant = acme
   await store.putMember(tenant, `test#${subject}`, roles);
   return contextFor({ tenant, subject, memberRoles: [...roles] });
 }
+
+const offer = (id: string, invitedBy: string, roles: readonly string[]): Invitation => ({
+  tenantId: acme,
+  id,
+  email: 'x@example.com',
+  roles,
+  invitedBy,
+  secretHash: 'x',
+  createdAt: 0,
+  expiresAt: Date.now() + 60_000,
+});
 
 const rolesOf = async (userId: string): Promise<readonly string[] | undefined> =>
   (await store.getMembership(acme, userId))?.roles;
@@ -277,17 +289,7 @@ describe('members', () => {
   });
 
   it('who leave take along the invitations that they could not make any more', async () => {
-    const invite = (id: string, invitedBy: string, roles: readonly string[]): Promise<void> =>
-      store.putInvitation({
-        tenantId: acme,
-        id,
-        email: 'x@example.com',
-        roles,
-        invitedBy,
-        secretHash: 'x',
-        createdAt: 0,
-        expiresAt: Date.now() + 1000,
-      });
+    const invite = (...of: Parameters<typeof offer>): Promise<void> => store.putInvitation(offer(...of));
     await store.putMember(acme, 'test#anna', ['admin']);
     await invite('by-anna-1', 'test#anna', ['admin']);
     await invite('by-anna-2', 'test#anna', ['readonly']);
@@ -297,6 +299,36 @@ describe('members', () => {
     expect(await open()).toEqual(['by-anna-2', 'by-oscar']);
     await service.remove(system, acme, 'test#anna');
     expect(await open()).toEqual(['by-oscar']);
+  });
+
+  it('who stay, because they are the last owner or somebody was faster, keep their invitations', async () => {
+    await store.putInvitation(offer('by-oscar', 'test#oscar', ['owner']));
+    expect(await codeOf(service.remove(system, acme, 'test#oscar'))).toBe('last_owner');
+    expect(await codeOf(service.change(system, acme, 'test#oscar', ['member']))).toBe('last_owner');
+    expect(await codeOf(service.change(system, acme, 'test#oscar', [], { ifVersion: 7 }))).toBe('precondition_failed');
+    expect(await store.getInvitations(acme)).toHaveLength(1);
+  });
+
+  it('who go on inviting while they are removed do not keep what they add', async () => {
+    await store.putMember(acme, 'test#anna', ['admin']);
+    await store.putInvitation(offer('before', 'test#anna', ['admin']));
+    let late = 0;
+    const racing = members({
+      store,
+      record: async ({ action }) => {
+        if (action !== 'member.add' && late < 3)
+          await store.putInvitation(offer(`late-${String(++late)}`, 'test#anna', ['admin']));
+      },
+    });
+    await racing.remove(system, acme, 'test#anna');
+    expect([late, await store.getInvitations(acme)]).toEqual([3, []]);
+  });
+
+  it('whom no record makes lose their invitations too, as far as the actor may revoke them', async () => {
+    const admin = await somebody('anna', ['admin']);
+    for (const role of ['owner', 'member']) await store.putInvitation(offer(role, 'corp#gone', [role]));
+    await service.remove(admin, acme, 'corp#gone');
+    expect((await store.getInvitations(acme)).map(({ id }) => id)).toEqual(['owner']);
   });
 
   it('always have an owner, whatever happens to them at one time', async () => {

@@ -11,6 +11,7 @@ import {
 import { covers, isBuiltInRole } from '../roles/covers.js';
 import type { ChangeOptions, TenantStore } from '../store/store.js';
 import { authorityIn, recorded, type Actor, type Authority } from './actor.js';
+import { revokeBeyond } from './revoke-beyond.js';
 import { providerOf, unstoredRoles, type UnstoredRoles } from './unstored-roles.js';
 
 /** How members are changed. */
@@ -61,7 +62,8 @@ export interface Members {
     options?: ChangeOptions,
   ): Promise<Membership>;
   /**
-   * Removes a member, itself included, and the invitations that it made. Who is no member is no error. Whom a `token`
+   * Removes a member, itself included, and then the invitations that it made. Who is no member is no error, and loses
+   * the invitations that are left and that the actor may revoke. Whom a `token`
    * binding lets in has what its token says again: `change` to no roles keeps somebody out.
    *
    * @throws PortcullisError `denied` for a member with a role that the actor does not have, or may have then,
@@ -92,6 +94,7 @@ export interface Members {
  */
 export function members(options: MembersOptions): Members {
   const { store, record, clock = systemClock } = options;
+  const parts = { store, record };
 
   async function requireAddable(actor: Actor, tenant: TenantId, userId: string): Promise<void> {
     if (options.sharedProviders === 'add' || !isSealedTenantContext(actor)) return;
@@ -109,12 +112,13 @@ export function members(options: MembersOptions): Members {
     tenant: TenantId,
     userId: string,
     own: readonly TenantRole[],
-  ): Promise<void> {
+  ): Promise<readonly string[]> {
     const roles = await unstoredRoles(store, tenant, userId, options.unstored);
     // Here a role that is neither built-in nor the tenant's own may be one of the platform's: an owner outranks it.
-    if (covers(authority.roles, 'owner', own)) return;
+    if (covers(authority.roles, 'owner', own)) return roles;
     const beyond = roles.find((role) => !covers(authority.roles, role, own));
     if (beyond !== undefined) throw uncovered(authority, beyond);
+    return roles;
   }
 
   return {
@@ -123,12 +127,14 @@ export function members(options: MembersOptions): Members {
       refuseOperatorItself(authority, userId);
       const own = await store.getRoles(tenant);
       requireGivable(authority, roles, own);
-      await requireUnstored(authority, tenant, userId, own);
+      const had = await requireUnstored(authority, tenant, userId, own);
       await requireAddable(actor, tenant, userId);
       if ((await store.getMembership(tenant, userId)) !== undefined)
         throw new PortcullisError('conflict', 'the user is a member already');
       const change = { ...authority.change, action: 'member.add', target: userId, before: null, after: { roles } };
-      return recorded(record, change, () => store.addMember(tenant, userId, roles));
+      const added = await recorded(record, change, () => store.addMember(tenant, userId, roles));
+      if (had.length > 0) await revokeBeyond(parts, authority, { tenant, userId }, mayGive(roles, own));
+      return added;
     },
     async change(actor, tenant, userId, roles, options) {
       const authority = await authorityIn(store, tenant, actor, clock);
@@ -139,7 +145,6 @@ export function members(options: MembersOptions): Members {
       if (member === undefined) throw new PortcullisError('not_found', 'the user is not a member');
       requireCovered(authority, member.roles, own);
       const ifVersion = versionOf(member, options);
-      await revokeBeyond(store, record, authority, tenant, userId, (role) => covers(roles, role, own));
       const change = {
         ...authority.change,
         action: 'member.change',
@@ -147,17 +152,23 @@ export function members(options: MembersOptions): Members {
         before: { roles: member.roles },
         after: { roles },
       };
-      return recorded(record, change, () => store.changeMember(tenant, userId, roles, { ifVersion }));
+      const changed = await recorded(record, change, () => store.changeMember(tenant, userId, roles, { ifVersion }));
+      await revokeBeyond(parts, authority, { tenant, userId }, mayGive(roles, own));
+      return changed;
     },
     async remove(actor, tenant, userId, options) {
       const authority = await authorityIn(store, tenant, actor, clock);
       const member = await store.getMembership(tenant, userId);
-      if (member === undefined) return;
       const own = await store.getRoles(tenant);
+      if (member === undefined) {
+        // What an earlier removal left when it was cut short; and what a member by token made, as far as may be.
+        const mayRevoke = mayGive(authority.roles, own);
+        await revokeBeyond(parts, authority, { tenant, userId }, (roles) => !mayRevoke(roles));
+        return;
+      }
       requireCovered(authority, member.roles, own);
       await requireUnstored(authority, tenant, userId, own);
       const ifVersion = versionOf(member, options);
-      await revokeBeyond(store, record, authority, tenant, userId, () => false);
       const change = {
         ...authority.change,
         action: 'member.remove',
@@ -166,6 +177,7 @@ export function members(options: MembersOptions): Members {
         after: null,
       };
       await recorded(record, change, () => store.removeMember(tenant, userId, { ifVersion }));
+      await revokeBeyond(parts, authority, { tenant, userId }, () => false);
     },
   };
 }
@@ -197,6 +209,11 @@ export function requireCovered(authority: Authority, roles: readonly string[], o
   if (beyond !== undefined) throw uncovered(authority, beyond);
 }
 
+/** Whether somebody with the roles that are held could invite to roles. */
+function mayGive(held: readonly string[], own: readonly TenantRole[]): (roles: readonly string[]) => boolean {
+  return (roles) => roles.every((role) => covers(held, role, own));
+}
+
 function uncovered({ key }: Authority, role: string): PortcullisError {
   return new PortcullisError('denied', 'nobody gives or takes away a role that it does not have', {
     detail: `${key} has not the role ${role}`,
@@ -214,26 +231,4 @@ function versionOf({ version }: Membership, options: ChangeOptions = {}): number
   if (options.ifVersion !== undefined && options.ifVersion !== version)
     throw new PortcullisError('precondition_failed');
   return version;
-}
-
-/** Revokes the invitations of a member that it could not make any more: a door left open for the day after. */
-async function revokeBeyond(
-  store: TenantStore,
-  record: ConfigurationRecorder,
-  authority: Authority,
-  tenant: TenantId,
-  userId: string,
-  mayStillGive: (role: string) => boolean,
-): Promise<void> {
-  for (const { id, invitedBy, email, roles } of await store.getInvitations(tenant)) {
-    if (invitedBy !== userId || roles.every(mayStillGive)) continue;
-    const change = {
-      ...authority.change,
-      action: 'invitation.revoke',
-      target: id,
-      before: { email, roles },
-      after: null,
-    };
-    await recorded(record, change, () => store.removeInvitation(tenant, id));
-  }
 }
