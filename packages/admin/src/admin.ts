@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { Hono, type Context } from 'hono';
 import { z } from '@hono/zod-openapi';
 import { recordsConfiguration, recordsOperatorAccess, recordsOperators } from '@portcullis/audit';
@@ -55,7 +56,10 @@ export function admin(options: AdminOptions): Admin {
   // Made when it is first read: it takes a tenth of a second.
   const openapi = (): object => (made ??= openApiDocument(all, options.resource));
   const all = [documentEndpoint(openapi), ...endpointsOf(parts)];
-  const app = router(all, serveOptions(options, parts, metadata.url), metadata.url);
+  const closing = new AbortController();
+  // One for each request that runs.
+  setMaxListeners(0, closing.signal);
+  const app = router(all, serveOptions(options, parts, metadata.url, closing.signal), metadata.url);
   return {
     get openapi() {
       return openapi();
@@ -63,7 +67,10 @@ export function admin(options: AdminOptions): Admin {
     routes: all.map(({ id, method, path, authorize }) => ({ id, method, path, authorize })),
     fetch: async (request, connection = {}) =>
       metadataResponse(request, metadata) ?? app.fetch(request, { connection }),
-    close: async () => parts.jobs?.close(),
+    close: async () => {
+      closing.abort();
+      await parts.jobs?.close();
+    },
   };
 }
 
@@ -143,7 +150,7 @@ function partsOf(options: AdminOptions): Parts {
   };
 }
 
-function serveOptions(options: AdminOptions, parts: Parts, metadataUrl: string): ServeOptions {
+function serveOptions(options: AdminOptions, parts: Parts, metadataUrl: string, closing: AbortSignal): ServeOptions {
   const onError = onErrorOf(options);
   const timeoutMs = positive('timeoutMs', options.timeoutMs ?? 30_000);
   const { clock } = options;
@@ -163,8 +170,10 @@ function serveOptions(options: AdminOptions, parts: Parts, metadataUrl: string):
     once: {
       store: options.idempotency ?? memoryIdempotency(clock === undefined ? {} : { clock }),
       ttlMs: positive('idempotencyTtlMs', options.idempotencyTtlMs ?? 86_400_000),
-      // Longer than a request runs that is still waited for.
+      // Long enough for a renewal to fail once or twice.
       leaseMs: timeoutMs * 2,
+      timeoutMs,
+      closing,
       onError,
     },
     scopes: options.scopes,

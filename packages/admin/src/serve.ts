@@ -1,12 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import {
-  isTenantId,
-  PortcullisError,
-  withDeadline,
-  type Decision,
-  type Identity,
-  type Limiter,
-} from '@portcullis/core';
+import { isTenantId, PortcullisError, type Decision, type Identity, type Limiter } from '@portcullis/core';
 import { requireAllowedOrigin, type ConnectionInfo } from '@portcullis/http';
 import type { Admission, Arrival } from './admission.js';
 import type { Answer } from './answer.js';
@@ -15,13 +8,13 @@ import type { Caller, Subject } from './caller.js';
 import { hasToBeNew } from './conditional.js';
 import type { Endpoint, Prepared, Scene } from './endpoint.js';
 import { idempotencyKeyOf, once, type OnceOptions } from './idempotency/once.js';
+import { inTime } from './in-time.js';
 import { mediaTypes, queryOf, readBody } from './parse.js';
 import type { PersonalLimit } from './personal-limit.js';
 import { problemAnswer } from './problem.js';
 import type { RecordedRequest, Recorder } from './record.js';
 import { respond } from './respond.js';
 import { requireScope, type AdminScopes } from './scopes.js';
-import { StillRunning } from './still-running.js';
 
 /** What a request is served with. */
 export interface ServeOptions {
@@ -135,7 +128,7 @@ async function run(
   try {
     requirePrecondition(endpoint, scene);
     const key = endpoint.method === 'post' ? idempotencyKeyOf(scene.header('idempotency-key')) : undefined;
-    if (key === undefined) answer = await inTime(prepared, scene, options.timeoutMs);
+    if (key === undefined) answer = await inTime(prepared.run(scene), options.timeoutMs);
     else {
       const url = new URL(request.url);
       const { answer: kept, replayed } = await once(
@@ -143,11 +136,11 @@ async function run(
         { key, caller, method: request.method, target: `${url.pathname}${url.search}`, body: text },
         async () => {
           try {
-            return await inTime(prepared, scene, options.timeoutMs);
+            return await prepared.run(scene);
           } catch (thrown) {
             const error = foreseen(thrown, options.onError);
             // A refusal is an answer like any other; one that waiting mends is not kept.
-            if (error instanceof StillRunning || error.httpStatus === 429 || error.httpStatus >= 500) throw error;
+            if (error.httpStatus === 429 || error.httpStatus >= 500) throw error;
             return asAnswer(error);
           }
         },
@@ -159,16 +152,6 @@ async function run(
   }
   await options.recorder.outcome(recorded, caller, refusal);
   return respond(answer, requestId, request);
-}
-
-async function inTime(prepared: Prepared, scene: Scene, timeoutMs: number): Promise<Answer> {
-  const late = Symbol('late');
-  try {
-    return await withDeadline(prepared.run(scene), timeoutMs, () => late);
-  } catch (error) {
-    if (error instanceof Error && error.cause === late) throw new StillRunning(timeoutMs);
-    throw error;
-  }
 }
 
 /** The request's parts, or what is wrong with them. */

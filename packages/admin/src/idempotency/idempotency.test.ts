@@ -4,7 +4,6 @@ import { PortcullisError } from '@portcullis/core';
 import { contextFor, identityFor } from '@portcullis/testing/contexts';
 import { skipWithoutRedis, startRedis, type RedisServer } from '@portcullis/testing/redis';
 import type { Answer } from '../answer.js';
-import { StillRunning } from '../still-running.js';
 import { memoryIdempotency } from './memory.js';
 import { once, type OnceOptions, type OnceRequest } from './once.js';
 import { redisIdempotency } from './redis.js';
@@ -30,6 +29,8 @@ function contract(stores: () => { readonly here: IdempotencyStore; readonly ther
     store,
     ttlMs: 60_000,
     leaseMs: 60_000,
+    timeoutMs: 10_000,
+    closing: new AbortController().signal,
     onError: () => undefined,
     ...more,
   });
@@ -87,13 +88,67 @@ function contract(stores: () => { readonly here: IdempotencyStore; readonly ther
     expect(other).toEqual({ answer: answer({ own: 1 }), replayed: false });
   });
 
-  it('frees the key when nothing was done, and keeps it when nobody knows', async () => {
+  it('is free when nothing was done', async () => {
     const { here } = stores();
     const failing = once(options(here), request(), () => Promise.reject(new PortcullisError('pdp_unavailable')));
     expect(await codeOf(failing)).toBe('pdp_unavailable');
-    const late = once(options(here), request(), () => Promise.reject(new StillRunning(10)));
-    expect(await codeOf(late)).toBe('store_unavailable');
-    expect(await codeOf(once(options(here), request(), () => Promise.resolve(answer())))).toBe('conflict');
+    expect((await once(options(here), request(), () => Promise.resolve(answer()))).replayed).toBe(false);
+  });
+
+  /** A request that goes on after nobody waits for it any more. */
+  const slow = async (more: Partial<OnceOptions>): Promise<{ end: (result: Promise<Answer>) => void }> => {
+    const { here } = stores();
+    let end = (_result: Promise<Answer>): void => undefined;
+    const ends = new Promise<Answer>((resolve) => (end = resolve));
+    const first = once(options(here, { timeoutMs: 20, ...more }), request(), () => ends);
+    expect(await codeOf(first)).toBe('store_unavailable');
+    return { end };
+  };
+  const again = (more: Partial<OnceOptions> = {}): Promise<unknown> =>
+    once(options(stores().there, more), request(), () => Promise.resolve(answer({ second: true }))).then(
+      (value) => value,
+      (error: unknown) => (error as { code: unknown }).code,
+    );
+
+  it('is taken for as long as the request runs, and then has its answer', async () => {
+    const { end } = await slow({ leaseMs: 600 });
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    expect(await again()).toBe('conflict');
+    end(Promise.resolve(answer({ first: true })));
+    await expect.poll(() => again()).toEqual({ answer: answer({ first: true }), replayed: true });
+  });
+
+  it('is free when a request failed that nobody waited for', async () => {
+    const { end } = await slow({});
+    expect(await again()).toBe('conflict');
+    end(Promise.reject(new PortcullisError('pdp_unavailable')));
+    await expect.poll(() => again()).toEqual({ answer: answer({ second: true }), replayed: false });
+  });
+
+  it('is held no longer than its lease when the process ends', async () => {
+    const closing = new AbortController();
+    const { end } = await slow({ leaseMs: 600, closing: closing.signal });
+    closing.abort();
+    await expect
+      .poll(() => again(), { timeout: 10_000 })
+      .toEqual({ answer: answer({ second: true }), replayed: false });
+    end(Promise.resolve(answer({ first: true })));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(await again()).toEqual({ answer: answer({ second: true }), replayed: true });
+  });
+
+  it('is renewed by whoever holds it alone, and only while there is no answer', async () => {
+    const { here, there } = stores();
+    const [lapsed, done] = [keyOf(`${key}-lapsed`), keyOf(`${key}-done`)];
+    await here.begin(lapsed, 'mine', 'f', 900);
+    await there.renew(lapsed, 'other', 60_000);
+    await here.begin(done, 'mine', 'f', 60_000);
+    await here.finish(done, 'mine', 'answer', 900);
+    await there.renew(done, 'mine', 60_000);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    for (const each of [lapsed, done]) expect((await here.begin(each, 'new', 'f', 60_000)).state).toBe('claimed');
+    await here.renew(keyOf(`${key}-none`), 'mine', 60_000);
+    expect((await here.begin(keyOf(`${key}-none`), 'mine', 'f', 60_000)).state).toBe('claimed');
   });
 
   it('is kept long for what was done, and no longer than a lease for a refusal', async () => {
@@ -139,7 +194,9 @@ function contract(stores: () => { readonly here: IdempotencyStore; readonly ther
   it('keeps nothing for a claim whose lease was over, and takes nothing from the one after', async () => {
     const { here } = stores();
     let wake = (): void => undefined;
-    const slow = once(options(here, { leaseMs: 20 }), request(), async () => {
+    // As one whose process stood still for longer than its lease.
+    const still = { ...here, renew: () => Promise.resolve() };
+    const slow = once(options(still, { leaseMs: 20 }), request(), async () => {
       await new Promise<void>((resolve) => (wake = resolve));
       return answer({ slow: true });
     });
@@ -197,7 +254,8 @@ function sharing(stores: () => IdempotencyStore): void {
     const short = (id: string): Promise<unknown> => codeOf(store.begin(keyOf(id, tenant, tenant), 'c', 'f', 900));
     await store.begin(kept, 'c', 'f', 900);
     await store.finish(kept, 'c', 'answer', 60_000);
-    await store.begin(given, 'c', 'f', 60_000);
+    await store.begin(given, 'c', 'f', 900);
+    await store.renew(given, 'c', 60_000);
     await store.abandon(given, 'another');
     expect(await short(`${tenant}-1`)).toBeUndefined();
     expect(await short(`${tenant}-2`)).toBe('limit_exceeded');
@@ -272,14 +330,19 @@ describe.skipIf(skipWithoutRedis())('a key on Redis', () => {
   it('shows nothing of the answer to whoever reads Redis', async () => {
     const caller = { kind: 'person', identity: identityFor() } as const;
     const request = { key: 'visible?', caller, method: 'POST', target: '/', body: '' };
-    const options = { store: here, ttlMs: 60_000, leaseMs: 60_000, onError: () => undefined };
+    const options = {
+      ...{ store: redisIdempotency({ client: clients[0]!, prefix: 'secret:' }), ttlMs: 60_000 },
+      ...{ leaseMs: 60_000, timeoutMs: 10_000 },
+      ...{ closing: new AbortController().signal, onError: () => undefined },
+    };
     await once(options, request, () => Promise.resolve(answer({ token: 'shown-once' })));
     const [client] = clients;
     const stored: string[] = [];
-    for (const key of await client!.keys('*')) {
+    for (const key of await client!.keys('secret:*')) {
       const isSet = (await client!.type(key)) === 'zset';
       stored.push(key, ...(isSet ? await client!.zRange(key, 0, -1) : [(await client!.get(key)) ?? '']));
     }
+    expect(stored.length).toBe(6);
     expect(stored.join()).not.toMatch(/shown-once|visible\?|alice/);
   });
 

@@ -93,6 +93,12 @@ export function memoryIdempotency(options: MemoryIdempotencyOptions = {}): Idemp
 
   return {
     begin: (key, claim, fingerprint, leaseMs) => Promise.resolve().then(() => begin(key, claim, fingerprint, leaseMs)),
+    renew(key, claim, leaseMs) {
+      const entry = live(key);
+      if (entry?.claim === claim && entry.answer === undefined)
+        entries.set(key.id, { ...entry, until: clock() + leaseMs });
+      return Promise.resolve();
+    },
     finish(key, claim, answer, ttlMs) {
       const entry = live(key);
       if (entry?.claim === claim) entries.set(key.id, { ...entry, answer, until: clock() + ttlMs });

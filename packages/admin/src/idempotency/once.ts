@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { PortcullisError } from '@portcullis/core';
 import type { Answer } from '../answer.js';
 import type { Caller } from '../caller.js';
-import { StillRunning } from '../still-running.js';
+import { inTime } from '../in-time.js';
 import { openAnswer, sealAnswer } from './sealed-answer.js';
 import type { IdempotencyKey, IdempotencyStore } from './store.js';
 
@@ -12,10 +12,14 @@ export interface OnceOptions {
   /** How long an answer is kept, in milliseconds. */
   readonly ttlMs: number;
   /**
-   * How long a request is taken to be running that says nothing, in milliseconds: longer than any request runs. A
-   * refusal is kept as long: nothing was done, and it would be cheap to fill the store with.
+   * How long a request is taken to be running that says nothing, in milliseconds; one that runs says so three times as
+   * often. A refusal is kept as long: nothing was done, and it would be cheap to fill the store with.
    */
   readonly leaseMs: number;
+  /** How long a caller waits, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Ends the saying, for the process ends. */
+  readonly closing: AbortSignal;
   readonly onError: (error: Error) => void;
 }
 
@@ -29,21 +33,29 @@ export interface OnceRequest {
   readonly body: string;
 }
 
+/** A key that a request holds. */
+interface Held {
+  readonly key: IdempotencyKey;
+  readonly claim: string;
+  readonly seal: (answer: Answer) => string;
+}
+
 /**
  * Runs a request once for each key of a caller, and gives the same answer to all that repeat it.
  *
- * Keys are the caller's own: another caller's same key is another key. What `run` rejects with frees the key, but for
- * `StillRunning`: then nobody knows what became of the request, and the key stays taken until the lease is over.
+ * Keys are the caller's own: another caller's same key is another key. What `run` rejects with frees the key. Who waits
+ * too long is told that nobody knows; the key is then held until the request is over, and its answer is kept like any
+ * other, for the retry.
  *
  * @throws PortcullisError `idempotency_mismatch` for another request with the key; `conflict` with `data.retryAfterMs`
- * while the first one runs; `store_unavailable`; what `run` rejects with
+ * while the first one runs; `store_unavailable`, also as `StillRunning`; what `run` rejects with
  */
 export async function once(
   options: OnceOptions,
   request: OnceRequest,
   run: () => Promise<Answer>,
 ): Promise<{ readonly answer: Answer; readonly replayed: boolean }> {
-  const { store, ttlMs, leaseMs } = options;
+  const { store, leaseMs, timeoutMs } = options;
   const caller = callerKey(request.caller);
   const key = keyOf(request.caller, request.key);
   const fingerprint = digest(caller, request.method, request.target, request.body);
@@ -57,16 +69,41 @@ export async function once(
       });
     return { answer: openAnswer(known.answer, request.key, caller), replayed: true };
   }
-  let answer: Answer;
+  const held: Held = { key, claim, seal: (answer) => sealAnswer(answer, request.key, caller) };
+  return { answer: await inTime(runHeld(options, held, run), timeoutMs), replayed: false };
+}
+
+/** Runs to the end, whoever waits for it, and keeps what comes of it. */
+async function runHeld(options: OnceOptions, { key, claim, seal }: Held, run: () => Promise<Answer>): Promise<Answer> {
+  const { store, ttlMs, leaseMs } = options;
+  const stop = keepRenewing(options, key, claim);
   try {
-    answer = await run();
-  } catch (error) {
-    if (!(error instanceof StillRunning)) await settle(options, () => store.abandon(key, claim));
-    throw error;
+    let answer: Answer;
+    try {
+      answer = await run();
+    } catch (error) {
+      await settle(options, () => store.abandon(key, claim));
+      throw error;
+    }
+    const keepMs = answer.status >= 400 ? Math.min(leaseMs, ttlMs) : ttlMs;
+    await settle(options, () => store.finish(key, claim, seal(answer), keepMs));
+    return answer;
+  } finally {
+    stop();
   }
-  const keepMs = answer.status >= 400 ? Math.min(leaseMs, ttlMs) : ttlMs;
-  await settle(options, () => store.finish(key, claim, sealAnswer(answer, request.key, caller), keepMs));
-  return { answer, replayed: false };
+}
+
+/** Says again and again that a request runs. @returns ends it */
+function keepRenewing(options: OnceOptions, key: IdempotencyKey, claim: string): () => void {
+  const { store, leaseMs, closing } = options;
+  const timer = setInterval(() => void settle(options, () => store.renew(key, claim, leaseMs)), leaseMs / 3);
+  const stop = (): void => {
+    clearInterval(timer);
+    closing.removeEventListener('abort', stop);
+  };
+  if (closing.aborted) stop();
+  else closing.addEventListener('abort', stop);
+  return stop;
 }
 
 /** Reads the header. @throws PortcullisError `request_invalid` @see draft-ietf-httpapi-idempotency-key-header */

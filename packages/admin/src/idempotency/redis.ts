@@ -48,6 +48,17 @@ hold(KEYS[2], ARGV[1], ms)
 hold(KEYS[3], ARGV[1], ms)
 return false`;
 
+const renew = `${count}
+local entry = redis.call('GET', KEYS[1])
+if not entry then return 0 end
+local known = cjson.decode(entry)
+if known.claim ~= ARGV[2] or known.answer then return 0 end
+local ms = tonumber(ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ms)
+hold(KEYS[2], ARGV[1], ms)
+hold(KEYS[3], ARGV[1], ms)
+return 1`;
+
 const finish = `${count}
 local entry = redis.call('GET', KEYS[1])
 if not entry then return 0 end
@@ -114,6 +125,9 @@ export function redisIdempotency(options: RedisIdempotencyOptions): IdempotencyS
       return known.answer === undefined
         ? { state: 'running', fingerprint: known.fingerprint }
         : { state: 'done', fingerprint: known.fingerprint, answer: known.answer };
+    },
+    async renew(key, claim, leaseMs) {
+      await run(renew, key, [claim, String(Math.ceil(leaseMs))]);
     },
     async finish(key, claim, answer, ttlMs) {
       await run(finish, key, [claim, answer, String(Math.ceil(ttlMs))]);

@@ -13,7 +13,7 @@ export interface IdempotencyKey {
 
 /** What a key stands for, when a request with it comes in. */
 export type IdempotencyClaim =
-  /** Nobody used the key before: the request is to be run, and `finish` or `abandon` called. */
+  /** Nobody used the key before: the request is to be run, `renew` called while it runs, and then `finish` or `abandon`. */
   | { readonly state: 'claimed' }
   /** A request with this key is running, or was when its process ended. */
   | { readonly state: 'running'; readonly fingerprint: string }
@@ -38,6 +38,8 @@ export interface IdempotencyStore {
    * @throws PortcullisError `limit_exceeded` with `data.limit`; `store_unavailable`
    */
   begin(key: IdempotencyKey, claim: string, fingerprint: string, leaseMs: number): Promise<IdempotencyClaim>;
+  /** Says that the request still runs: the lease begins anew, if the claim still holds and there is no answer. */
+  renew(key: IdempotencyKey, claim: string, leaseMs: number): Promise<void>;
   /** Keeps the answer for `ttlMs` milliseconds, if the claim still holds. */
   finish(key: IdempotencyKey, claim: string, answer: string, ttlMs: number): Promise<void>;
   /** Frees the key, if the claim still holds. */
