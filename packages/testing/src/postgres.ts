@@ -88,7 +88,7 @@ export async function startPostgres({ home, settings = {} }: PostgresOptions = {
       kill: () => end(child, 'SIGKILL'),
       async restart() {
         await end(child, 'SIGKILL');
-        child = await startAt(port);
+        child = await startAgain(() => startAt(port));
       },
       async stop() {
         // SIGINT is the fast shutdown: it waits for no client.
@@ -99,6 +99,19 @@ export async function startPostgres({ home, settings = {} }: PostgresOptions = {
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
     throw error;
+  }
+}
+
+/** Those whom a killed server leaves behind notice it, and let go of its memory, a moment later. */
+async function startAgain(start: () => Promise<ChildProcess>): Promise<ChildProcess> {
+  for (const endsAt = Date.now() + 10_000; ;) {
+    try {
+      return await start();
+    } catch (error) {
+      const isHeld = error instanceof Error && error.message.includes('pre-existing shared memory block');
+      if (!isHeld || Date.now() > endsAt) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
   }
 }
 

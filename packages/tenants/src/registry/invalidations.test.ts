@@ -49,10 +49,12 @@ function busContract(name: string, connect: () => Invalidations): void {
       expect(await two.membership(acme, 'u"/,\u{1f600}')).toBeUndefined();
       await one.store.updateTenant(acme, { status: { state: 'suspended' }, domains: ['new.example'] });
       await one.store.addMember(acme, 'u"/,\u{1f600}', ['member']);
+      // That it listens from now on may be told once more.
+      const told = (): readonly unknown[] => heard.filter((change) => change !== 'unknown');
       await vi.waitFor(() => {
-        expect(heard).toHaveLength(2);
+        expect(told()).toHaveLength(2);
       }, 10_000);
-      expect(heard).toEqual([{ tenant: 'acme' }, { tenant: 'acme', userId: 'u"/,\u{1f600}' }]);
+      expect(told()).toEqual([{ tenant: 'acme' }, { tenant: 'acme', userId: 'u"/,\u{1f600}' }]);
       expect((await two.tenant(acme))?.status.state).toBe('suspended');
       expect(await two.tenantByDomain('acme.example')).toBeUndefined();
       expect((await two.tenantByDomain('new.example'))?.id).toBe('acme');
