@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { recordsConfiguration } from '@portcullis/audit';
 import { tenantId, type IdentityProviderBinding } from '@portcullis/core';
+import { members } from '@portcullis/tenants';
 import { reason, startAdminWorld, type AdminWorld, type Who } from './admin-world.js';
 
 const acme = tenantId('acme');
@@ -82,5 +84,22 @@ describe('members whom their tokens make', () => {
     );
     expect(await codeOf(read)).toBe('denied');
     expect(await change('owner', 'DELETE /tenants/acme/users/customers%23eve', undefined)).toBe(204);
+  });
+});
+
+describe('users of a provider that another tenant has', () => {
+  it('are not made ambiguous by being added first and bound afterwards', async () => {
+    await world.store.updateTenant(acme, { settings: { identityProviders: [own, { provider: 'mine' }] } });
+    const globex = tenantId('globex');
+    await world.store.updateTenant(globex, { settings: { identityProviders: [own, { provider: 'shared' }] } });
+    const api = world.apiWith({
+      providers: ['shared'],
+      members: members({ store: world.store, record: recordsConfiguration(world.audit) }),
+    });
+    const add = (userId: string): Promise<Response> =>
+      world.ask('owner', 'POST /tenants/acme/users', { body: { userId, roles: ['member'] } }, api);
+    expect(await codeOf(await add('shared#gina'))).toBe('denied');
+    expect(await codeOf(await add('customers#gina'))).toBe('denied');
+    expect(await codeOf(await add('mine#gina'))).toBe(201);
   });
 });

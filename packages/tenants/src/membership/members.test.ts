@@ -212,6 +212,12 @@ describe('members', () => {
     await store.updateTenant(globex, shared);
     expect(await codeOf(service.add(owner, acme, 'test#carl', ['member']))).toBe('denied');
     expect(await codeOf(service.add(system, acme, 'test#carl', ['member']))).toBe('done');
+    // To be bound comes later: whoever is a member by then is a candidate from then on.
+    for (const identityProviders of [[{ provider: 'mine' }], [{ provider: 'test', tenantHint: 'org' }]]) {
+      await store.updateTenant(acme, { settings: { identityProviders } });
+      expect(await codeOf(service.add(owner, acme, 'test#dave', ['member']))).toBe('denied');
+    }
+    expect(await codeOf(service.add(owner, acme, 'mine#dave', ['member']))).toBe('done');
   });
 
   describe('of a provider whose tokens make members', () => {

@@ -20,8 +20,8 @@ export interface MembersOptions {
   /** Hears of each change before it is made; one that it does not take is not made. */
   readonly record: ConfigurationRecorder;
   /**
-   * Whether somebody of a tenant may add users of a provider that other tenants share without a tenant hint. Where a
-   * user belongs to two such tenants, each of its requests has to name one: whoever adds a stranger stops the
+   * Whether somebody of a tenant may add users of a provider that another tenant is bound to without a tenant hint, be
+   * it bound itself or not. Where a user belongs to two such tenants, each of its requests has to name one: whoever adds a stranger stops the
    * stranger's clients. Such users are to be invited.
    *
    * @defaultValue `invite`
@@ -100,8 +100,9 @@ export function members(options: MembersOptions): Members {
     if (options.sharedProviders === 'add' || !isSealedTenantContext(actor)) return;
     const provider = providerOf(userId);
     const sharing = await store.getTenantsByProvider(provider, undefined);
-    if (sharing.some(({ id }) => id === tenant) && sharing.some(({ id }) => id !== tenant))
-      throw new PortcullisError('denied', 'users of a provider that tenants share have to be invited', {
+    // Whether this tenant is bound too does not matter: it may add the member first, and the binding afterwards.
+    if (sharing.some(({ id }) => id !== tenant))
+      throw new PortcullisError('denied', 'users of a provider that another tenant has too have to be invited', {
         detail: `provider ${provider}`,
       });
   }
