@@ -665,6 +665,25 @@ describe('an idempotency key', () => {
     expect((await create('key-4', 'flaky', 'operator', flaky)).status).toBe(201);
   });
 
+  it('is on record as what was answered, and as a replay', async () => {
+    const outcomesOf = async (key: string, id: string): Promise<readonly unknown[]> => {
+      const answers = [await create(key, id), await create(key, id)];
+      return answers.map((answer) => {
+        const requestId = answer.headers.get('x-request-id');
+        const [entry] = world.audit.entries.filter((each) => each.type === 'outcome' && each.requestId === requestId);
+        return entry?.type === 'outcome' ? [entry.outcome, entry.code, entry.reason] : entry;
+      });
+    };
+    expect(await outcomesOf('key-6', 'replayed')).toEqual([
+      ['ok', undefined, reason['x-operator-reason']],
+      ['ok', undefined, 'replayed: carried out as an earlier request'],
+    ]);
+    expect(await outcomesOf('key-7', 'replayed')).toEqual([
+      ['error', 'conflict', expect.any(String)],
+      ['error', 'conflict', expect.stringMatching(/^replayed: refused as the request [\w-]{36}$/)],
+    ]);
+  });
+
   it('gives nothing to whoever may not send the request any more', async () => {
     const headers = { 'idempotency-key': 'key-5' };
     const body = { email: 'zoe@acme.example', roles: ['member'] };

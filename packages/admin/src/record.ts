@@ -28,7 +28,15 @@ export interface Recorder {
   /** Records a request that was refused before it was known who sends it. Never rejects. */
   refusal(request: RecordedRequest, error: PortcullisError): Promise<void>;
   /** Records what became of a permitted request. Never rejects. */
-  outcome(request: RecordedRequest, caller: Caller, error: PortcullisError | undefined): Promise<void>;
+  outcome(request: RecordedRequest, caller: Caller, end: RequestEnd): Promise<void>;
+}
+
+/** What became of a permitted request. */
+interface RequestEnd {
+  /** `undefined`: it was carried out. */
+  readonly error: PortcullisError | undefined;
+  /** It was answered as an earlier one with its idempotency key, and nothing was done. */
+  readonly replayed: boolean;
 }
 
 /** What the recorder writes to. */
@@ -85,12 +93,14 @@ export function recorder({ audit, onError }: RecorderOptions): Recorder {
           ...(typeof error.data['rule'] === 'string' ? { rule: error.data['rule'] } : {}),
         }),
       ),
-    outcome: (request, caller, error) =>
+    outcome: (request, caller, { error, replayed }) =>
       tell(() =>
         audit.record({
           type: 'outcome',
           outcome: error === undefined ? 'ok' : 'error',
           ...described(request, caller),
+          // An operator's own words are in the record of the permit.
+          ...(replayed ? { reason: 'replayed: carried out as an earlier request' } : {}),
           ...(error === undefined ? {} : reasonOf(error)),
         }),
       ),

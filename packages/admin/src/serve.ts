@@ -8,6 +8,7 @@ import type { Caller, Subject } from './caller.js';
 import { hasToBeNew } from './conditional.js';
 import type { Endpoint, Prepared, Scene } from './endpoint.js';
 import { idempotencyKeyOf, once, type OnceOptions } from './idempotency/once.js';
+import { replayedRefusal } from './idempotency/replayed-refusal.js';
 import { inTime } from './in-time.js';
 import { mediaTypes, queryOf, readBody } from './parse.js';
 import type { PersonalLimit } from './personal-limit.js';
@@ -120,6 +121,7 @@ async function run(
 ): Promise<Response> {
   const { requestId, caller } = scene;
   let refusal: PortcullisError | undefined;
+  let replayed = false;
   const asAnswer = (thrown: unknown): Answer => {
     refusal = foreseen(thrown, options.onError);
     return problemAnswer(refusal, { requestId, metadataUrl: options.metadataUrl });
@@ -131,7 +133,7 @@ async function run(
     if (key === undefined) answer = await inTime(prepared.run(scene), options.timeoutMs);
     else {
       const url = new URL(request.url);
-      const { answer: kept, replayed } = await once(
+      const given = await once(
         options.once,
         { key, caller, method: request.method, target: `${url.pathname}${url.search}`, body: text },
         async () => {
@@ -145,12 +147,16 @@ async function run(
           }
         },
       );
-      answer = replayed ? { ...kept, headers: { ...kept.headers, 'idempotency-replayed': 'true' } } : kept;
+      ({ answer, replayed } = given);
+      if (replayed) {
+        refusal = replayedRefusal(answer);
+        answer = { ...answer, headers: { ...answer.headers, 'idempotency-replayed': 'true' } };
+      }
     }
   } catch (thrown) {
     answer = asAnswer(thrown);
   }
-  await options.recorder.outcome(recorded, caller, refusal);
+  await options.recorder.outcome(recorded, caller, { error: refusal, replayed });
   return respond(answer, requestId, request);
 }
 
