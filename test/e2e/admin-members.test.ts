@@ -103,3 +103,58 @@ describe('users of a provider that another tenant has', () => {
     expect(await codeOf(await add('mine#gina'))).toBe(201);
   });
 });
+
+describe('operators', () => {
+  const staffed: IdentityProviderBinding = {
+    provider: 'staff',
+    membership: 'token',
+    roles: { 'Platform.Admin': 'owner' },
+  };
+
+  it.each<readonly [Who, IdentityProviderBinding]>([
+    ['operator', staffed],
+    ['operator', { provider: 'staff' }],
+    ['operator', { provider: 'staff', tenantHint: 'any' }],
+    ['owner', { provider: 'staff' }],
+  ])('get into no tenant by a binding of their provider: as %s, %j', async (who, binding) => {
+    const api = world.apiWith({ providers: ['staff'] });
+    expect(await bind(who, [own, binding], api)).toBe('denied');
+    expect((await world.store.getTenant(acme))?.settings.identityProviders).toEqual([own, directory]);
+  });
+
+  it('are made members by nobody: not of their own provider, nor of another one for operators', async () => {
+    const api = world.apiWith({
+      operators: { ...world.operators, isOperatorProvider: (name) => name === 'staff' || name === 'staff-too' },
+    });
+    for (const who of ['operator', 'owner'] as const)
+      for (const userId of ['staff#sue', 'staff-too#oscar']) {
+        const asked = { body: { userId, roles: ['owner'] }, headers: headersOf(who) };
+        expect(await codeOf(await world.ask(who, 'POST /tenants/acme/users', asked, api))).toBe('denied');
+      }
+    // One from before there were operators gets no other roles, and can be removed.
+    await world.store.putMember(acme, 'staff-too#old', ['member']);
+    const path = '/tenants/acme/users/staff-too%23old';
+    expect(await change('operator', `PATCH ${path}`, { roles: ['owner'] }, api)).toBe('denied');
+    expect(await change('operator', `DELETE ${path}`, undefined, api)).toBe(204);
+  });
+
+  it('accept no invitation', async () => {
+    await world.store.updateTenant(acme, { settings: { identityProviders: [own, staffed] } });
+    const asked = { body: { email: 'olga@staff.example', roles: ['admin'] } };
+    const sent = await world.ask('owner', 'POST /tenants/acme/invitations', asked);
+    const { token } = (await sent.json()) as { readonly token: string };
+    const accept = async (email: string): Promise<Response> =>
+      world.api.fetch(
+        new Request('https://api.example.com/admin/invitations/accept', {
+          method: 'POST',
+          headers: {
+            authorization: `Bearer ${await world.token('support', { email, email_verified: true })}`,
+            'content-type': 'application/json',
+          },
+          body: JSON.stringify({ token }),
+        }),
+      );
+    expect(await codeOf(await accept('olga@staff.example'))).toBe('denied');
+    expect(await world.store.getMembership(acme, 'staff#sam')).toBeUndefined();
+  });
+});

@@ -44,6 +44,8 @@ export interface AdminGrant {
 /** What operators may do: `operators()` of `@portcullis/operators` is one. */
 export interface AdminOperators {
   isOperator(identity: Identity): boolean;
+  /** Whether an identity provider vouches for operators: none of its users becomes a member, and no tenant is bound to it. */
+  isOperatorProvider(name: string): boolean;
   /** Decides and records what an operator is about to do. @throws PortcullisError `denied`, `obligation_failed` */
   authorize(
     identity: Identity,

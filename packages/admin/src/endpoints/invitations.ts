@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi';
 import { PortcullisError } from '@portcullis/core';
 import { actorOf } from '../actor.js';
 import { endpoint, type Endpoint } from '../endpoint.js';
+import { requireNoStaff } from '../no-staff.js';
 import type { Parts } from '../parts.js';
 import type { AdminInvitations } from '../ports.js';
 import {
@@ -86,7 +87,7 @@ function revoke({ invitations, store, clock }: InvitationParts): Endpoint {
   });
 }
 
-function accept({ invitations }: InvitationParts): Endpoint {
+function accept(parts: InvitationParts): Endpoint {
   return endpoint({
     id: 'acceptInvitation',
     method: 'post',
@@ -102,7 +103,8 @@ function accept({ invitations }: InvitationParts): Endpoint {
     answers: { 201: { description: 'The membership.', schema: membershipSchema } },
     errors: ['invitation_invalid', 'quota_exceeded'],
     async handle(call) {
-      const joined = await invitations.accept(call.caller.identity, call.body.token, call.requestId);
+      requireNoStaff(parts, call.caller.identity.provider);
+      const joined = await parts.invitations.accept(call.caller.identity, call.body.token, call.requestId);
       return { status: 201, body: { tenant: joined.tenantId, ...memberView(joined) } };
     },
   });

@@ -4,6 +4,7 @@ import { change } from '../change.js';
 import { requireMatch } from '../conditional.js';
 import { endpoint, type Endpoint, type Scene } from '../endpoint.js';
 import { requireMappable } from '../mappable-roles.js';
+import { requireNoStaff } from '../no-staff.js';
 import { requireOwnBindings } from '../own-bindings.js';
 import type { Parts } from '../parts.js';
 import {
@@ -58,7 +59,7 @@ function patchOauth(parts: Parts): Endpoint {
     tag,
     summary: 'Change which identity providers may speak for a tenant',
     description:
-      'A JSON merge patch: `identityProviders` is replaced as a whole. An operator with `identity:write` may bind anything. The tenant’s owner may change how the bindings that are there make members, take bindings away other than the own one, and add a provider of the platform’s list without a tenant hint and with `membership` `required`: who could name a directory could name somebody else’s. Roles of tokens are mapped to built-in roles and to the tenant’s own.',
+      'A JSON merge patch: `identityProviders` is replaced as a whole. An operator with `identity:write` may bind anything but the operators’ own identity providers. The tenant’s owner may change how the bindings that are there make members, take bindings away other than the own one, and add a provider of the platform’s list without a tenant hint and with `membership` `required`: who could name a directory could name somebody else’s. Roles of tokens are mapped to built-in roles and to the tenant’s own.',
     authorize: { on: 'tenant', action: 'settings:write', also: ['identity:write'], neverActing: true },
     conditional: 'match',
     params: tenantParams,
@@ -69,6 +70,7 @@ function patchOauth(parts: Parts): Endpoint {
     async handle(call) {
       const bindings: readonly IdentityProviderBinding[] = call.body.identityProviders;
       return changeSettings(parts, call, 'oauth', oauthView, async (tenant) => {
+        for (const { provider } of bindings) requireNoStaff(parts, provider);
         if (!(await call.may('identity:write')))
           await requireOwnBindings(parts.store, call.caller, tenant, bindings, parts.providers);
         await requireMappable(parts.store, tenant, bindings);

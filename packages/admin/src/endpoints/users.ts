@@ -5,6 +5,7 @@ import { entityTag, tagged } from '../answer.js';
 import { requireMatch } from '../conditional.js';
 import { endpoint, type Endpoint, type Scene } from '../endpoint.js';
 import { paged } from '../paged.js';
+import { requireNoStaff } from '../no-staff.js';
 import type { Parts } from '../parts.js';
 import type { AdminMembers } from '../ports.js';
 import { memberPageSchema, memberPatchSchema, memberSchema, memberView, newMemberSchema } from '../schema/member.js';
@@ -46,7 +47,8 @@ function list({ store, basePath }: MemberParts): Endpoint {
   });
 }
 
-function add({ members, basePath, clock }: MemberParts): Endpoint {
+function add(parts: MemberParts): Endpoint {
+  const { members, basePath, clock } = parts;
   return endpoint({
     id: 'addUser',
     method: 'post',
@@ -65,6 +67,7 @@ function add({ members, basePath, clock }: MemberParts): Endpoint {
     async handle(call) {
       const tenant = subjectId(call);
       const actor = actorOf(call, 'members:write', clock());
+      requireNoStaff(parts, call.body.userId);
       const added = await members.add(actor, tenant, call.body.userId, call.body.roles);
       return {
         ...tagged(201, memberView(added)),
@@ -110,6 +113,7 @@ function update(parts: MemberParts): Endpoint {
       const member = await matched(parts, call, user);
       const actor = actorOf(call, 'members:write', parts.clock());
       const options = { ifVersion: member.version };
+      requireNoStaff(parts, user);
       const changed = await parts.members.change(actor, subjectId(call), user, call.body.roles, options);
       return tagged(200, memberView(changed));
     },

@@ -24,6 +24,8 @@ interface Request {
 export interface Operators {
   /** Whether an identity is an operator's: of a provider that vouches for operators, with a role that means something. */
   isOperator(identity: Identity): boolean;
+  /** Whether an identity provider vouches for operators: of such a one, no tenant should have members. */
+  isOperatorProvider(name: string): boolean;
   /**
    * Decides on something that an operator does from outside of tenants, and records it. It may be done when this
    * resolves.
@@ -100,6 +102,7 @@ export function operators(options: OperatorsOptions): Operators {
   const parts = partsOf(options);
   return {
     isOperator: (identity) => operatorPrincipal(identity, parts.providers) !== undefined,
+    isOperatorProvider: (name) => Object.hasOwn(parts.providers, name),
     authorize: (identity, action) => authorize(parts, identity, action),
     contextFor: (identity, request) => contextFor(parts, identity, request),
     requestGrant: (identity, request) => requestGrant(parts, identity, request),
