@@ -162,6 +162,29 @@ describe('what an operator does from outside', () => {
     ]);
   });
 
+  it.each([
+    ['short', 'because'],
+    ['short but for spaces', '   because   '],
+    ['empty', ''],
+    ['long', 'x'.repeat(501)],
+    ['of two lines', `${why}\nand more`],
+    ['an escape sequence in one character', `${why}\u009b2J`],
+    ['a new line in one character', `${why}\u0085`],
+    ['turned round', `${why}\u202e`],
+  ])('is not done for a reason that is %s', async (_what, words) => {
+    const wanted = { action: 'suspend', tenant: acme, reason: words, requestId: 'r' };
+    expect(await refusal(staff.authorize(people.sue, wanted))).toBe('request_invalid');
+    expect(events).toEqual([]);
+  });
+
+  it('is done for a reason as long as is asked for, which is recorded without the spaces around it', async () => {
+    const strict = make({ minReasonLength: why.length });
+    const wanted = { action: 'suspend', tenant: acme, requestId: 'r' };
+    expect(await refusal(strict.authorize(people.sue, { ...wanted, reason: why.slice(1) }))).toBe('request_invalid');
+    await strict.authorize(people.sue, { ...wanted, reason: ` ${why} ` });
+    expect(events).toMatchObject([{ effect: 'allow', reason: why }]);
+  });
+
   it('is recorded when it is denied, with the code', async () => {
     expect(await refusal(staff.authorize(people.sam, { action: 'suspend', tenant: acme, ...request }))).toBe('denied');
     expect(events).toMatchObject([{ effect: 'deny', action: 'tenant.suspend', tenant: 'acme', code: 'denied' }]);

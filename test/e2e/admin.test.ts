@@ -228,6 +228,26 @@ describe('the matrix of routes and callers', () => {
   });
 });
 
+describe('an operator’s reason', () => {
+  const tooShort = reason['x-operator-reason'].slice(0, 9);
+  it.each([
+    ['is too short', tooShort],
+    ['is too short but for spaces', `    ${tooShort}    `],
+    ['is too long', 'x'.repeat(501)],
+    ['begins an escape sequence in one byte', `${reason['x-operator-reason']} \u009b31m`],
+    ['begins a new line in one byte', `${reason['x-operator-reason']} \u0085`],
+    ['has a tab', `${reason['x-operator-reason']}\tx`],
+    ['is not ASCII', `${reason['x-operator-reason']} \u00e9`],
+  ])('is refused when it %s, and is on no record', async (_what, words) => {
+    const before = world.audit.entries.length;
+    for (const line of ['GET /tenants', 'GET /tenants/acme']) {
+      const problem = await problemOf(await world.ask('operator', line, { headers: { 'x-operator-reason': words } }));
+      expect([problem.code, problem.data]).toEqual(['request_invalid', { field: 'x-operator-reason' }]);
+    }
+    expect(JSON.stringify(world.audit.entries.slice(before))).not.toContain(JSON.stringify(words).slice(1, -1));
+  });
+});
+
 describe('another tenant', () => {
   const withoutId = async (response: Response): Promise<unknown> => {
     const { requestId: _requestId, ...rest } = await problemOf(response);

@@ -159,13 +159,19 @@ function hostOf(request: Request): string {
   return request.headers.get('host') ?? new URL(request.url).host;
 }
 
-/** An operator's own words, without which no operator does anything. */
+/**
+ * An operator's own words, without which no operator does anything. They are shown to the tenant: on one line, and
+ * nothing in them that a terminal acts on. What else the operators' service asks of them, it says itself.
+ */
 function reasonOf(request: Request): string {
   const reason = request.headers.get(reasonHeader)?.trim() ?? '';
-  if (reason.length >= 10 && reason.length <= 500) return reason;
-  throw new PortcullisError('request_invalid', `an operator says why: \`${reasonHeader}\`, 10 to 500 characters`, {
-    data: { field: reasonHeader },
-  });
+  // A header may hold any byte, and reads as ISO 8859-1: 0x9b is as good as the beginning of an escape sequence.
+  if (/^[\x20-\x7e]{10,500}$/.test(reason)) return reason;
+  throw new PortcullisError(
+    'request_invalid',
+    `an operator says why: \`${reasonHeader}\`, 10 to 500 printable characters of ASCII`,
+    { data: { field: reasonHeader } },
+  );
 }
 
 function crossTenant(id: string, cause?: unknown): PortcullisError {

@@ -88,7 +88,7 @@ function headersOf({ method, authorize, conditional, answers }: Endpoint): z.Zod
       ? {
           'X-Operator-Reason': text.optional().openapi({
             description:
-              'For operators: why, in 10 to 500 characters. Required of them, but where they act by a grant.',
+              'For operators: why, in 10 to 500 printable characters of ASCII. Required of them, but where they act by a grant.',
           }),
         }
       : {}),

@@ -24,6 +24,7 @@ export interface OperatorAction {
   readonly tenant?: TenantId | undefined;
   /** More that policies may read, as `member`: the key of the user concerned. */
   readonly attr?: Attributes | undefined;
+  /** Why, in the operator's own words: held to the same as the reason of a grant. */
   readonly reason?: string | undefined;
   readonly requestId: string;
 }
@@ -59,10 +60,16 @@ export function requireSealed(identity: Identity): void {
   if (!isSealedIdentity(identity)) throw new TypeError('the identity was not made by a verifier');
 }
 
-/** Decides and records something that an operator does from outside. */
+/**
+ * Decides and records something that an operator does from outside.
+ *
+ * @throws PortcullisError `request_invalid` for a reason that is too short, too long, or no line of plain text
+ */
 export async function authorize(parts: Parts, identity: Identity, wanted: OperatorAction): Promise<void> {
   requireSealed(identity);
-  const { action, tenant, attr, reason, requestId } = wanted;
+  const { action, tenant, attr, requestId } = wanted;
+  // It goes into the tenant's trail as it is.
+  const reason = wanted.reason === undefined ? undefined : readReason(wanted.reason, parts.minReasonLength);
   const event = {
     operator: identity,
     action: `${tenant === undefined ? 'platform' : 'tenant'}.${action}`,
