@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { recordsConfiguration } from '@portcullis/audit';
-import { tenantId, type IdentityProviderBinding } from '@portcullis/core';
+import { PortcullisError, tenantId, type IdentityProviderBinding } from '@portcullis/core';
 import { members } from '@portcullis/tenants';
 import { reason, startAdminWorld, type AdminWorld, type Who } from './admin-world.js';
 
@@ -156,5 +156,30 @@ describe('operators', () => {
       );
     expect(await codeOf(await accept('olga@staff.example'))).toBe('denied');
     expect(await world.store.getMembership(acme, 'staff#sam')).toBeUndefined();
+  });
+});
+
+describe('the trail', () => {
+  const trailOf = (from: number): readonly unknown[] =>
+    world.audit.entries.slice(from).filter(({ type }) => type === 'configuration');
+
+  it('tells of a change that failed after it was recorded', async () => {
+    const api = world.apiWith({
+      store: { ...world.store, updateTenant: () => Promise.reject(new PortcullisError('store_unavailable')) },
+    });
+    const from = world.audit.entries.length;
+    expect(await change('operator', 'PUT /tenants/acme/status', { state: 'suspended' }, api)).toBe('store_unavailable');
+    expect(trailOf(from)).toMatchObject([
+      { action: 'tenant.status', before: { state: 'active' }, after: { state: 'suspended' } },
+      { action: 'tenant.status.failed', target: 'acme', before: {}, after: {} },
+    ]);
+  });
+
+  it('of a tenant that is there does not tell of its creation', async () => {
+    const from = world.audit.entries.length;
+    const asked = { body: { id: 'acme', name: 'Another' }, headers: reason };
+    expect(await codeOf(await world.ask('operator', 'POST /tenants', asked))).toBe('conflict');
+    expect(await codeOf(await world.ask('operator', 'POST /tenants?dryRun=true', asked))).toBe('conflict');
+    expect(trailOf(from)).toEqual([]);
   });
 });

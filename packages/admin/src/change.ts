@@ -12,20 +12,28 @@ export interface Change {
   readonly after: object | null;
 }
 
-/** Makes a change after it is on record: what cannot be recorded is not done. */
+/**
+ * Makes a change after it is on record: what cannot be recorded is not done. One that fails after that is recorded once
+ * more, as `….failed`, so that the trail does not tell of a change that never was.
+ */
 export async function change<T>(
   record: ConfigurationRecorder,
   { caller, requestId }: Scene,
   { action, target, tenant, before, after }: Change,
   make: () => Promise<T>,
 ): Promise<T> {
+  const told = { ...administrator(caller), tenant, target, before: plain(before), requestId };
   try {
-    const who = administrator(caller);
-    await record({ ...who, tenant, action, target, before: plain(before), after: plain(after), requestId });
+    await record({ ...told, action, after: plain(after) });
   } catch (cause) {
     throw cause instanceof PortcullisError ? cause : new PortcullisError('audit_unavailable', undefined, { cause });
   }
-  return make();
+  try {
+    return await make();
+  } catch (error) {
+    await record({ ...told, action: `${action}.failed`, after: told.before }).catch(() => undefined);
+    throw error;
+  }
 }
 
 /** The operator who calls: for endpoints that only operators get to. */

@@ -81,10 +81,10 @@ function create(parts: Parts): Endpoint {
       const tenant = newTenantOf(parts, body);
       const isDryRun = query.dryRun === 'true';
       if (parts.lifecycle !== undefined) return provision(parts, call, tenant, isDryRun);
-      if (isDryRun) {
-        if ((await store.getTenant(tenant.id)) !== undefined) throw new PortcullisError('conflict');
-        return { status: 200, body: { ...tenantView(draft(tenant)), version: 0 } };
-      }
+      // Before it is recorded: the trail of the tenant that is there must not tell of its creation.
+      if ((await store.getTenant(tenant.id)) !== undefined)
+        throw new PortcullisError('conflict', `tenant \`${tenant.id}\` exists`);
+      if (isDryRun) return { status: 200, body: { ...tenantView(draft(tenant)), version: 0 } };
       const made = await change(
         record,
         call,
