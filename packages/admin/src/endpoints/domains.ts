@@ -47,6 +47,7 @@ function claim({ domains, clock }: DomainParts): Endpoint {
     query: noQuery,
     body: newDomainSchema,
     answers: { 201: { description: 'What to publish.', schema: challengeSchema } },
+    errors: ['quota_exceeded'],
     async handle(call) {
       const actor = actorOf(call, 'settings:write', clock());
       const { domain, name, value, expiresAt } = await domains.claim(actor, subjectId(call), call.body.domain);

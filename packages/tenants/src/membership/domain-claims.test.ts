@@ -112,6 +112,7 @@ describe('a domain', () => {
     expect(trail.map(({ action, target }) => `${action} ${target}`)).toEqual([
       'domain.claim acme.com',
       'domain.verify acme.com',
+      'domain.renew acme.com',
     ]);
     expect(JSON.stringify(trail)).not.toContain(challenge.value.slice(21));
   });
@@ -213,6 +214,33 @@ describe('a domain', () => {
     expect(await states()).toEqual({ 'kept.com': 'proven', 'slow.com': 'unknown' });
     await service.release(job, acme, 'kept.com');
     expect((await store.getDomainClaims(acme)).map(({ domain }) => domain)).toEqual(['slow.com']);
+  });
+
+  it('is on record whenever its claim changes: renewed, or given up before it was proven', async () => {
+    const { name, value } = await service.claim(job, acme, 'acme.com');
+    zone.set(name, [[value]]);
+    await service.verify(job, acme, 'acme.com');
+    trail.length = 0;
+    now += day;
+    await service.review(job, acme);
+    const held = await store.getDomainClaim(acme, 'acme.com');
+    expect(trail).toMatchObject([
+      {
+        action: 'domain.renew',
+        before: { expiresAt: (held?.expiresAt ?? 0) - day },
+        after: { expiresAt: held?.expiresAt },
+      },
+    ]);
+    await service.release(job, acme, 'acme.com');
+    await service.claim(job, acme, 'open.com');
+    await service.release(job, acme, 'open.com');
+    await service.release(job, acme, 'open.com');
+    expect(trail.slice(1).map(({ action, target }) => `${action} ${target}`)).toEqual([
+      'domain.release acme.com',
+      'domain.claim open.com',
+      'domain.release open.com',
+    ]);
+    expect(await store.getDomainClaims(acme)).toEqual([]);
   });
 
   it('is claimed, proven and released from within the tenant only', async () => {

@@ -67,7 +67,7 @@ export interface DomainClaims {
    * Begins a claim. A claim that is open is answered with the challenge that it has.
    *
    * @throws PortcullisError `request_invalid` for what is no domain, or one of the public's; `conflict` when another
-   * tenant has it; `tenant_unknown`, `cross_tenant`, `not_a_member`, `grant_invalid`
+   * tenant has it; `quota_exceeded` above 100 claims that are not proven; `tenant_unknown`, `cross_tenant`, `not_a_member`, `grant_invalid`
    */
   claim(actor: Actor, tenant: TenantId, domain: string): Promise<DomainChallenge>;
   /**
@@ -132,11 +132,16 @@ export function domainClaims(options: DomainClaimsOptions): DomainClaims {
   }
 
   /** Changes the list of domains on the record as it is, however often somebody else changes the record meanwhile. */
-  async function setDomain(authority: Authority, tenantId: TenantId, domain: string, has: boolean): Promise<Tenant> {
+  async function setDomain(
+    authority: Authority,
+    tenantId: TenantId,
+    domain: string,
+    has: boolean,
+  ): Promise<{ readonly tenant: Tenant; readonly isChanged: boolean }> {
     for (let attempt = 0; ; attempt++) {
       const tenant = await store.getTenant(tenantId);
       if (tenant === undefined) throw new PortcullisError('tenant_unknown');
-      if (tenant.domains.includes(domain) === has) return tenant;
+      if (tenant.domains.includes(domain) === has) return { tenant, isChanged: false };
       const rest = tenant.domains.filter((other) => other !== domain);
       const domains = has ? [...rest, domain] : rest;
       const change = {
@@ -147,9 +152,10 @@ export function domainClaims(options: DomainClaimsOptions): DomainClaims {
         after: { domains },
       };
       try {
-        return await recorded(record, change, () =>
+        const changed = await recorded(record, change, () =>
           store.updateTenant(tenantId, { domains }, { ifVersion: tenant.version }),
         );
+        return { tenant: changed, isChanged: true };
       } catch (error) {
         const isRace = error instanceof PortcullisError && error.code === 'precondition_failed';
         if (!isRace || attempt === 4) throw error;
@@ -158,8 +164,28 @@ export function domainClaims(options: DomainClaimsOptions): DomainClaims {
   }
 
   async function releaseDomain(authority: Authority, tenant: TenantId, domain: string): Promise<void> {
-    await setDomain(authority, tenant, domain, false);
-    await store.removeDomainClaim(tenant, domain);
+    const claim = await store.getDomainClaim(tenant, domain);
+    const { isChanged } = await setDomain(authority, tenant, domain, false);
+    if (claim === undefined) return;
+    const remove = (): Promise<void> => store.removeDomainClaim(tenant, domain);
+    // With the domain goes its claim: that is on record already.
+    if (isChanged) return remove();
+    const before = { claim: { expiresAt: claim.expiresAt } };
+    const change = { ...authority.change, action: 'domain.release', target: domain, before, after: null };
+    await recorded(record, change, remove);
+  }
+
+  /** A proof was seen: it holds anew. */
+  async function renew(authority: Authority, claim: DomainClaim): Promise<void> {
+    const renewed = { ...claim, expiresAt: clock() + provenMs };
+    const change = {
+      ...authority.change,
+      action: 'domain.renew',
+      target: claim.domain,
+      before: { expiresAt: claim.expiresAt },
+      after: { expiresAt: renewed.expiresAt },
+    };
+    await recorded(record, change, () => store.putDomainClaim(renewed));
   }
 
   return {
@@ -199,8 +225,8 @@ export function domainClaims(options: DomainClaimsOptions): DomainClaims {
       const found = await lookUp(claim);
       if (found === 'missing') throw unverified('record_missing', `there is no TXT record of the claim`);
       if (found !== 'found') throw unverified('dns_failed', 'the domain name system did not answer', found.error);
-      const updated = await setDomain(authority, tenant, claim.domain, true);
-      await store.putDomainClaim({ ...claim, expiresAt: clock() + provenMs });
+      const { tenant: updated } = await setDomain(authority, tenant, claim.domain, true);
+      await renew(authority, claim);
       return updated;
     },
     async release(actor, tenant, text) {
@@ -216,7 +242,7 @@ export function domainClaims(options: DomainClaimsOptions): DomainClaims {
         if (!owned.includes(domain)) continue;
         const found = await lookUp(claim);
         const isOld = clock() >= claim.expiresAt;
-        if (found === 'found') await store.putDomainClaim({ ...claim, expiresAt: clock() + provenMs });
+        if (found === 'found') await renew(authority, claim);
         if (found === 'missing' && isOld) await releaseDomain(authority, tenant, domain);
         const state = found === 'found' ? 'proven' : found !== 'missing' ? 'unknown' : isOld ? 'released' : 'missing';
         reviews.push({ domain, state });

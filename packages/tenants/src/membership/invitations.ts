@@ -57,7 +57,7 @@ export interface Invitations {
    * Makes an invitation. It takes a place among the tenant's users until it expires.
    *
    * @returns the invitation, and the token to send to the address: it is shown this once and kept nowhere
-   * @throws PortcullisError `denied` for a role that the actor does not have, `request_invalid`, `quota_exceeded`,
+   * @throws PortcullisError `denied` for a role that the actor does not have, `request_invalid`, `quota_exceeded` (also above 1000 that nobody took),
    * `tenant_unknown`, `cross_tenant`, `not_a_member`, `grant_invalid`
    */
   create(

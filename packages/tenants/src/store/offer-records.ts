@@ -4,8 +4,9 @@ import { invitationEntry, invitationIdOf } from './invitation-entry.js';
 import { keys } from './keys.js';
 import { removeInvitationFrom, requirePlaceIn } from './member-records.js';
 import { entriesOf, readAll, readOne } from './read-records.js';
-import { domainClaimSchema, invitationSchema, normalDomain, parseInput } from './record.js';
+import { domainClaimSchema, invitationSchema, normalDomain, parseInput, tenantSchema } from './record.js';
 import { advanceRoll, requireRoll, rollSchema } from './roll.js';
+import { maxInvitations, requireClaimPlace, requireInvitationPlace } from './rules.js';
 import type { TenantStore } from './store.js';
 import { textOrder } from './text-order.js';
 import { transact } from './transaction.js';
@@ -33,6 +34,7 @@ export function offerRecords({ backend, clock, plans }: BackendStoreOptions): Of
         if ((await transaction.get(keys.invitation(tenantId, id), invitationSchema)) !== undefined)
           throw new PortcullisError('conflict', `invitation \`${id}\` exists`);
         await requirePlaceIn(transaction, tenantId, roll, plans, clock());
+        requireInvitationPlace((await transaction.range(keys.invitations(tenantId), { limit: maxInvitations })).length);
         transaction.set(keys.invitation(tenantId, id), invitation);
         transaction.include(keys.invitations(tenantId), invitationEntry(invitation));
         advanceRoll(transaction, tenantId, roll);
@@ -60,6 +62,8 @@ export function offerRecords({ backend, clock, plans }: BackendStoreOptions): Of
         const claim = parseInput(domainClaimSchema, input);
         const { tenantId, domain } = claim;
         const roll = await requireRoll(transaction, tenantId);
+        const tenant = await transaction.get(keys.tenant(tenantId), tenantSchema);
+        requireClaimPlace(domain, await entriesOf(transaction, keys.claims(tenantId)), tenant);
         transaction.set(keys.claim(tenantId, domain), claim);
         transaction.include(keys.claims(tenantId), domain);
         advanceRoll(transaction, tenantId, roll);

@@ -46,6 +46,38 @@ export function maxUsersOf(tenant: Tenant, plans: TenantPlans | undefined): numb
   return allowanceOf(tenant, plans).quotas.maxUsers;
 }
 
+/** The most invitations of one tenant that nobody took, expired ones included: all are read and deleted at once. */
+export const maxInvitations = 1000;
+
+/** The most claims of one tenant to domains that it has not proven, expired ones included. As many as it may have. */
+const maxClaims = 100;
+
+/** @param others - that there are already @throws PortcullisError `quota_exceeded` */
+export function requireInvitationPlace(others: number): void {
+  if (others >= maxInvitations)
+    throw new PortcullisError(
+      'quota_exceeded',
+      `the tenant has ${String(maxInvitations)} invitations that nobody took: revoke some`,
+      { data: { quota: 'invitations', limit: maxInvitations } },
+    );
+}
+
+/**
+ * @param domain - the claim to be, in canonical form
+ * @param claimed - the domains that the tenant has claimed, proven ones included
+ * @throws PortcullisError `quota_exceeded`
+ */
+export function requireClaimPlace(domain: string, claimed: readonly string[], tenant: Tenant | undefined): void {
+  if (claimed.includes(domain)) return;
+  const open = claimed.filter((one) => tenant?.domains.includes(one) !== true);
+  if (open.length >= maxClaims)
+    throw new PortcullisError(
+      'quota_exceeded',
+      `the tenant has ${String(maxClaims)} claims to domains that it has not proven: release some`,
+      { data: { quota: 'domainClaims', limit: maxClaims } },
+    );
+}
+
 /** @param others - that there are already @throws PortcullisError `quota_exceeded` where there is no place for one more */
 export function requirePlace(others: number, maxUsers: number | undefined): void {
   if (maxUsers !== undefined && others >= maxUsers)

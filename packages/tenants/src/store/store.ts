@@ -123,14 +123,14 @@ export interface TenantStore {
   /** @throws PortcullisError `conflict` while a member has it, a binding maps to it or another role builds on it; `precondition_failed` */
   removeRole(tenant: TenantId, roleId: string, options?: ChangeOptions): Promise<void>;
 
-  /** Stores an invitation. @throws PortcullisError `tenant_unknown`, `conflict`, `quota_exceeded` as `addMember` */
+  /** Stores an invitation. @throws PortcullisError `tenant_unknown`, `conflict`, `quota_exceeded` as `addMember`, and above 1000 that nobody took */
   putInvitation(invitation: Invitation): Promise<void>;
   getInvitation(tenant: TenantId, id: string): Promise<Invitation | undefined>;
   /** All invitations that were not taken, expired ones included, ordered by id. */
   getInvitations(tenant: TenantId): Promise<readonly Invitation[]>;
   removeInvitation(tenant: TenantId, id: string): Promise<void>;
 
-  /** Stores a domain claim, in place of an earlier one of that tenant for that domain. @throws PortcullisError `tenant_unknown` */
+  /** Stores a domain claim, in place of an earlier one of that tenant for that domain. @throws PortcullisError `tenant_unknown`, `quota_exceeded` above 100 to domains that it has not proven */
   putDomainClaim(claim: DomainClaim): Promise<void>;
   getDomainClaim(tenant: TenantId, domain: string): Promise<DomainClaim | undefined>;
   getDomainClaims(tenant: TenantId): Promise<readonly DomainClaim[]>;

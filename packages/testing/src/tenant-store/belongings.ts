@@ -212,6 +212,15 @@ export function belongingsContract(make: MakeReplicas): void {
       expect(await codeOf(store.putInvitation(invitationTo(acme, 'j')))).toBe('quota_exceeded');
     });
 
+    it('are no more than a thousand, expired ones included', { timeout: 60_000 }, async () => {
+      for (let made = 0; made < 1000; made++)
+        await store.putInvitation(invitationTo(acme, `i${String(made)}`, made % 2 === 0 ? anHourAgo : undefined));
+      expect(await codeOf(other.putInvitation(invitationTo(acme, 'more')))).toBe('quota_exceeded');
+      expect(await codeOf(other.putInvitation(invitationTo(globex, 'more')))).toBe('done');
+      await store.removeInvitation(acme, 'i0');
+      expect(await codeOf(other.putInvitation(invitationTo(acme, 'more')))).toBe('done');
+    });
+
     it('bring nobody where the tenant has as many members as it may have by now', async () => {
       await store.putInvitation(invitationTo(acme, 'i'));
       await store.addMember(acme, 'u', []);
@@ -237,6 +246,18 @@ export function belongingsContract(make: MakeReplicas): void {
       expect(await other.getDomainClaims(acme)).toEqual([]);
       expect((await other.getDomainClaim(globex, 'claimed.example'))?.challenge).toBe('g');
       expect(await codeOf(store.putDomainClaim({ ...claim, tenantId: nobody }))).toBe('tenant_unknown');
+    });
+
+    it('are no more than a hundred to domains that are not the tenant’s, and can be renewed all the same', async () => {
+      const named = (index: number) => ({ ...claim, domain: `d${String(index)}.example` });
+      await store.putDomainClaim(named(0));
+      await store.updateTenant(acme, { domains: [named(0).domain] });
+      for (let index = 1; index <= 100; index++) await store.putDomainClaim(named(index));
+      expect(await codeOf(other.putDomainClaim(named(101)))).toBe('quota_exceeded');
+      expect(await codeOf(other.putDomainClaim({ ...named(101), tenantId: globex }))).toBe('done');
+      for (const index of [0, 100]) expect(await codeOf(other.putDomainClaim(named(index)))).toBe('done');
+      await store.removeDomainClaim(acme, named(1).domain);
+      expect(await codeOf(other.putDomainClaim(named(101)))).toBe('done');
     });
 
     it('give nothing: the domain still finds nobody, and is free for others', async () => {

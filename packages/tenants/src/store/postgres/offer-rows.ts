@@ -1,7 +1,8 @@
 import { PortcullisError } from '@portcullis/core';
 import { domainClaimSchema, invitationSchema, isStorable, normalDomain, parseInput } from '../record.js';
+import { requireClaimPlace, requireInvitationPlace } from '../rules.js';
 import type { TenantStore } from '../store.js';
-import { requirePlaceIn, requireTenant } from './member-rows.js';
+import { countOf, requirePlaceIn, requireTenant } from './member-rows.js';
 import type { SqlStoreOptions } from './sql-store-options.js';
 import { claimRecord, firstRecord, invitationRecord, records } from './tables.js';
 import { lockedTenant } from './tenant-rows.js';
@@ -33,6 +34,7 @@ export function offerRows({ sql, tables, clock, plans }: SqlStoreOptions): Offer
         ]);
         if (known.length > 0) throw new PortcullisError('conflict', `invitation \`${id}\` exists`);
         await requirePlaceIn({ query, tables, tenant, plans, now: clock() });
+        requireInvitationPlace(await countOf(query, `${tables.invitations} WHERE tenant_id = $1`, [tenantId]));
         await query(
           `INSERT INTO ${tables.invitations} ` +
             `(tenant_id, id, email, roles, invited_by, secret_hash, created_at, expires_at) ` +
@@ -64,7 +66,13 @@ export function offerRows({ sql, tables, clock, plans }: SqlStoreOptions): Offer
     putDomainClaim: (input) =>
       sql.transaction(async (query) => {
         const { tenantId, domain, challenge, createdAt, expiresAt } = parseInput(domainClaimSchema, input);
-        await requireTenant(query, tables, tenantId);
+        const tenant = await requireTenant(query, tables, tenantId);
+        const claimed = records(domainClaimSchema, await query(claims, [tenantId]));
+        requireClaimPlace(
+          domain,
+          claimed.map((claim) => claim.domain),
+          tenant,
+        );
         await query(
           `INSERT INTO ${tables.claims} (tenant_id, domain, challenge, created_at, expires_at) ` +
             `VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant_id, domain) ` +
