@@ -183,3 +183,24 @@ describe('the trail', () => {
     expect(trailOf(from)).toEqual([]);
   });
 });
+
+describe('the id of a user', () => {
+  it.each(['..', '.', '#x', 'customers#', 'customers', '%2e%2e'])('is none: %s', async (userId) => {
+    const asked = { body: { userId, roles: ['member'] } };
+    expect(await codeOf(await world.ask('owner', 'POST /tenants/acme/users', asked))).toBe('request_invalid');
+  });
+
+  it.each([
+    ['quotes', '"'],
+    ['control characters', '\u0001'],
+  ])('may be as long as it gets in a cursor: of %s', async (_what, character) => {
+    const userId = `!#${character.repeat(998)}`;
+    await world.store.putMember(acme, userId, ['member']);
+    const read = await world.ask('owner', 'GET /tenants/acme/users?limit=1');
+    const page = (await read.json()) as { readonly users: readonly unknown[]; readonly nextCursor: string };
+    expect(page.users).toMatchObject([{ userId }]);
+    const next = await world.ask('owner', `GET /tenants/acme/users?limit=1&cursor=${page.nextCursor}`);
+    expect(await codeOf(next)).toBe(200);
+    expect(await change('owner', `DELETE /tenants/acme/users/${encodeURIComponent(userId)}`, undefined)).toBe(204);
+  });
+});

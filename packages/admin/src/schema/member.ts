@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi';
 import type { Membership } from '@portcullis/core';
 import type { AdminInvitation } from '../ports.js';
 import {
+  newUserIdSchema,
   nextCursorSchema,
   roleIdSchema,
   tenantIdSchema,
@@ -28,7 +29,9 @@ export const memberPageSchema = z
   .openapi('MemberPage');
 
 /** A user who is to be a member. */
-export const newMemberSchema = z.strictObject({ userId: userIdSchema, roles: memberRolesSchema }).openapi('NewMember');
+export const newMemberSchema = z
+  .strictObject({ userId: newUserIdSchema, roles: memberRolesSchema })
+  .openapi('NewMember');
 
 /** What may be changed of a member. */
 export const memberPatchSchema = z.strictObject({ roles: memberRolesSchema }).openapi('MemberPatch');

@@ -17,6 +17,15 @@ export const tenantIdSchema = z
 /** `provider#subject`: the key of an identity. */
 export const userIdSchema = z.string().min(1).max(1000).openapi({ example: 'auth0#auth0|alice' });
 
+/**
+ * The key of an identity that is to be a member. No identity has another one, and some of those are no segment of a path:
+ * `/users/..` is `/`, in whatever way it is written.
+ */
+export const newUserIdSchema = userIdSchema.regex(
+  /^[^#]+#[\s\S]/,
+  'is not the name of an identity provider, `#` and a subject',
+);
+
 /** The id of a role: built-in or the tenant's own. */
 export const roleIdSchema = z
   .string()
@@ -44,7 +53,8 @@ export const pageQuery = {
   cursor: z
     .string()
     .min(1)
-    .max(2000)
+    // As the store reads them: the key of a member takes up to 8000 characters in one.
+    .max(12_000)
     .optional()
     .openapi({ description: '`nextCursor` of the page before; a cursor of another list is refused.' }),
 };
