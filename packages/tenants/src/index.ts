@@ -44,6 +44,7 @@ export type { NewTenant, TenantUpdate } from './store/record.js';
 export type {
   AddMemberOptions,
   ChangeOptions,
+  DeleteOptions,
   ListOptions,
   Page,
   PageOptions,

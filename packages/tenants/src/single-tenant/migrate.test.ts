@@ -181,6 +181,17 @@ describe('a server that is to have many tenants', () => {
     expect((await undoMigration(store, journal, { record })).removedTenant).toBe(true);
   });
 
+  it('does not delete with the tenant what is added to it in the last moment', async () => {
+    const { journal } = await migrate();
+    const report = await undoMigration(store, journal, {
+      record: async ({ action }) => {
+        if (action === 'tenant.delete') await store.putMember(systemTenant, 'test#new', ['member']);
+      },
+    });
+    expect(report).toEqual({ removed: users.length - 1, changed: ['test#alice'], removedTenant: false });
+    expect([...(await memberIds())].sort()).toEqual(['test#alice', 'test#new']);
+  });
+
   it('records every member and the tenant before, and stops where that fails', async () => {
     await migrate();
     expect(trail).toHaveLength(users.length + 1);

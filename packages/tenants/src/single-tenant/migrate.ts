@@ -243,7 +243,9 @@ async function removeTenant(
     before: { name: known.name },
     after: null,
   };
-  const code = await codeOf(recorded(record, change, () => store.deleteTenant(tenant, { ifVersion: createdTenant })));
+  // What is added in this moment is seen by the deletion itself.
+  const ifNothingElse = { ifVersion: createdTenant, ifOnly: left };
+  const code = await codeOf(recorded(record, change, () => store.deleteTenant(tenant, ifNothingElse)));
   return code === undefined;
 }
 

@@ -9,7 +9,7 @@ import {
 } from '@portcullis/core';
 import { requireSoundRoles, roleSchema } from '../roles/role.js';
 import { membershipSchema, parseInput } from './record.js';
-import type { ChangeOptions } from './store.js';
+import type { ChangeOptions, DeleteOptions } from './store.js';
 
 /** Whether a member with these roles owns the tenant. */
 export function isOwner(roles: readonly string[] | undefined): boolean {
@@ -39,6 +39,17 @@ export function requireOwner(
   owners: number,
 ): void {
   if (isOwner(member?.roles) && !isOwner(after) && owners <= 1) throw new PortcullisError('last_owner');
+}
+
+/**
+ * Refuses to delete a tenant that has more than was thought.
+ *
+ * @param others - how many roles, invitations and domain claims there are
+ * @throws PortcullisError `conflict`
+ */
+export function requireOnly(members: readonly string[], others: number, { ifOnly }: DeleteOptions = {}): void {
+  if (ifOnly !== undefined && (others > 0 || members.some((member) => !ifOnly.includes(member))))
+    throw new PortcullisError('conflict', 'something else belongs to the tenant');
 }
 
 /** How many a tenant may have, members and open invitations together; `undefined` for any number. */

@@ -9,6 +9,15 @@ export interface ChangeOptions {
   readonly ifVersion?: number | undefined;
 }
 
+/** How a tenant is deleted. */
+export interface DeleteOptions extends ChangeOptions {
+  /**
+   * Deletes the tenant only if nothing belongs to it but these members: no other member, no role, no invitation, no domain
+   * claim. Looked at within the deletion, so that what is added meanwhile does not go with it.
+   */
+  readonly ifOnly?: readonly string[] | undefined;
+}
+
 /** How much of a list to give. */
 export interface PageOptions {
   /** The most in one page, 1 to 1000. @defaultValue 100 */
@@ -69,9 +78,9 @@ export interface TenantStore {
    * Deletes the record and all that belongs to it: memberships, roles, invitations, claims. Deleting what is not there
    * is no error.
    *
-   * @throws PortcullisError `precondition_failed`
+   * @throws PortcullisError `precondition_failed`; `conflict` where more belongs to it than `ifOnly` says
    */
-  deleteTenant(id: TenantId, options?: ChangeOptions): Promise<void>;
+  deleteTenant(id: TenantId, options?: DeleteOptions): Promise<void>;
   /** @throws PortcullisError `request_invalid` for a limit or a cursor that is none */
   listTenants(options?: ListOptions): Promise<TenantPage>;
 

@@ -7,8 +7,8 @@ import { cursorAt, type Position } from './page.js';
 import { batchesOf, entriesOf, readAll, readOne } from './read-records.js';
 import { isStorable, newTenant, normalDomain, tenantSchema, updatedTenant } from './record.js';
 import { newRoll, rollSchema } from './roll.js';
-import { requireVersion } from './rules.js';
-import type { TenantStore } from './store.js';
+import { requireOnly, requireVersion } from './rules.js';
+import type { DeleteOptions, TenantStore } from './store.js';
 import { isListed, tenantList, tenantOrders, tenantPosition } from './tenant-list.js';
 import { transact, type Transaction } from './transaction.js';
 
@@ -77,7 +77,7 @@ export function tenantRecords({ backend, clock }: BackendStoreOptions): TenantRe
         const tenant = await transaction.get(keys.tenant(id), tenantSchema);
         if (tenant === undefined) return;
         requireVersion(tenant.version, options);
-        await removeBelongings(transaction, id);
+        await removeBelongings(transaction, id, options);
         await writeTenant(transaction, tenant, undefined);
       }),
     async listTenants(options) {
@@ -160,14 +160,17 @@ function tenantKeyOf(entry: string): string {
 }
 
 /** Removes all that hangs on the roll of a tenant, and the roll. */
-async function removeBelongings(transaction: Transaction, id: TenantId): Promise<void> {
+async function removeBelongings(transaction: Transaction, id: TenantId, options?: DeleteOptions): Promise<void> {
   await transaction.get(keys.roll(id), rollSchema);
   transaction.delete(keys.roll(id));
-  for (const userId of await removeSet(transaction, keys.members(id), (userId) => keys.member(id, userId)))
-    transaction.exclude(keys.tenantsOf(userId), id);
-  await removeSet(transaction, keys.roles(id), (roleId) => keys.role(id, roleId));
-  await removeSet(transaction, keys.invitations(id), (entry) => keys.invitation(id, invitationIdOf(entry)));
-  await removeSet(transaction, keys.claims(id), (domain) => keys.claim(id, domain));
+  const members = await removeSet(transaction, keys.members(id), (userId) => keys.member(id, userId));
+  for (const userId of members) transaction.exclude(keys.tenantsOf(userId), id);
+  const others = [
+    await removeSet(transaction, keys.roles(id), (roleId) => keys.role(id, roleId)),
+    await removeSet(transaction, keys.invitations(id), (entry) => keys.invitation(id, invitationIdOf(entry))),
+    await removeSet(transaction, keys.claims(id), (domain) => keys.claim(id, domain)),
+  ];
+  requireOnly(members, others.flat().length, options);
 }
 
 async function removeSet(

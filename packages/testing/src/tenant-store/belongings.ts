@@ -267,6 +267,30 @@ export function belongingsContract(make: MakeReplicas): void {
     });
   });
 
+  it('keep their tenant from being deleted where only some of the members may go with it', async () => {
+    await store.putMember(acme, 'u', ['owner']);
+    await store.putMember(globex, 'v', ['member']);
+    const additions: readonly (readonly [() => Promise<unknown>, () => Promise<unknown>])[] = [
+      [() => store.putMember(acme, 'v', []), () => store.removeMember(acme, 'v')],
+      [() => store.putRole(roleOf(acme, 'clerk')), () => store.removeRole(acme, 'clerk')],
+      [() => store.putInvitation(invitationTo(acme, 'i')), () => store.removeInvitation(acme, 'i')],
+      [
+        () =>
+          store.putDomainClaim({ tenantId: acme, domain: 'x.example', challenge: 'c', createdAt: 1, expiresAt: 4e12 }),
+        () => store.removeDomainClaim(acme, 'x.example'),
+      ],
+    ];
+    for (const [add, remove] of additions) {
+      await add();
+      expect(await codeOf(other.deleteTenant(acme, { ifVersion: 1, ifOnly: ['u', 'w'] }))).toBe('conflict');
+      await remove();
+    }
+    expect(await codeOf(other.deleteTenant(acme, { ifVersion: 1, ifOnly: [] }))).toBe('conflict');
+    expect((await store.getMembership(acme, 'u'))?.roles).toEqual(['owner']);
+    expect(await codeOf(other.deleteTenant(acme, { ifVersion: 1, ifOnly: ['u', 'w'] }))).toBe('done');
+    expect(await store.getTenant(acme)).toBeUndefined();
+  });
+
   it('all go with their tenant, and a new one of its name has none of them', async () => {
     await store.putMember(acme, 'u', ['owner']);
     await store.putRole(roleOf(acme, 'clerk'));

@@ -1,8 +1,8 @@
 import { PortcullisError, type Tenant, type TenantId } from '@portcullis/core';
 import { cursorAt } from '../page.js';
 import { isStorable, newTenant, normalDomain, tenantSchema, updatedTenant } from '../record.js';
-import { requireVersion } from '../rules.js';
-import type { TenantStore } from '../store.js';
+import { requireOnly, requireVersion } from '../rules.js';
+import type { DeleteOptions, TenantStore } from '../store.js';
 import { searchable, tenantList, tenantPosition, type TenantList, type TenantOrder } from '../tenant-list.js';
 import type { SqlStoreOptions } from './sql-store-options.js';
 import type { Query } from './sql.js';
@@ -70,6 +70,7 @@ export function tenantRows({ sql, tables, clock }: SqlStoreOptions): TenantRows 
         const tenant = await lockedTenant(query, tables, id);
         if (tenant === undefined) return;
         requireVersion(tenant.version, options);
+        if (options?.ifOnly !== undefined) await requireOnlyIn(query, tables, id, options);
         // All that refers to it goes with it.
         await query(`DELETE FROM ${tables.tenants} WHERE id = $1`, [id]);
       }),
@@ -94,6 +95,22 @@ export async function lockedTenant(query: Query, tables: Tables, id: TenantId): 
   return firstRecord(
     tenantSchema,
     await query(`SELECT ${tenantRecord} FROM ${tables.tenants} t WHERE t.id = $1 FOR UPDATE`, [id]),
+  );
+}
+
+/** The tenant is locked: nothing is added to it until the transaction ends. */
+async function requireOnlyIn(query: Query, tables: Tables, id: TenantId, options: DeleteOptions): Promise<void> {
+  const rows = await query(`SELECT user_id FROM ${tables.memberships} WHERE tenant_id = $1`, [id]);
+  const [others] = await query(
+    `SELECT ((SELECT count(*) FROM ${tables.roles} WHERE tenant_id = $1) + ` +
+      `(SELECT count(*) FROM ${tables.invitations} WHERE tenant_id = $1) + ` +
+      `(SELECT count(*) FROM ${tables.claims} WHERE tenant_id = $1))::text AS number`,
+    [id],
+  );
+  requireOnly(
+    rows.map((row) => String(row['user_id'])),
+    Number(others?.['number']),
+    options,
   );
 }
 
