@@ -83,17 +83,15 @@ async function requireInviter(
   if (!roles.every((role) => covers(held, role, own))) throw invalid('whoever invited could not do so any more');
 }
 
-/** What is stored comes before what the token says: nobody is invited out of the roles that its token gives it. */
+/** What is stored comes before what the token says: nobody is invited out of the roles that it has without. */
 async function requireNoLoss(
   store: TenantStore,
-  { invitation: { tenantId, roles }, tenant, identity }: Acceptance,
+  { invitation: { tenantId, roles }, tenant, identity, unstored }: Acceptance,
 ): Promise<void> {
   const binding = bindingOf(tenant, identity);
-  if (binding?.membership !== 'token') return;
-  const mapped = new Map(Object.entries(binding.roles ?? {}));
+  const mapped = new Map(binding?.membership === 'token' ? Object.entries(binding.roles ?? {}) : []);
+  const had = [...identity.roles.map((role) => mapped.get(role)), ...(unstored?.(tenantId, identity.key) ?? [])];
   const own = await store.getRoles(tenantId);
-  const lost = identity.roles
-    .map((role) => mapped.get(role))
-    .find((role) => role !== undefined && !covers(roles, role, own));
-  if (lost !== undefined) throw invalid(`the identity’s token gives it the role ${lost}, which it would lose`);
+  const lost = had.find((role) => role !== undefined && !covers(roles, role, own));
+  if (lost !== undefined) throw invalid(`the identity has the role ${lost} without, which it would lose`);
 }

@@ -73,9 +73,13 @@ describe('an invitation', () => {
     });
     const token = await invite();
     expect(await outcome(service.accept(bob({ roles: ['User', 'Boss'] }), token, 'r'))).toBe(
-      'the identity’s token gives it the role owner, which it would lose',
+      'the identity has the role owner without, which it would lose',
     );
     expect(await store.getMembership(acme, 'test#bob')).toBeUndefined();
+    const informed = invitations({ store, record: () => Promise.resolve(), unstored: () => ['admin'] });
+    expect(await outcome(informed.accept(bob(), token, 'r'))).toBe(
+      'the identity has the role admin without, which it would lose',
+    );
     expect(await outcome(service.accept(bob({ roles: ['User'] }), token, 'r'))).toBe('done');
   });
 

@@ -32,7 +32,7 @@ export interface InvitationsOptions {
    * `email_verified` that is true.
    */
   readonly verifiedEmail?: ((identity: Identity) => string | undefined) | undefined;
-  /** As for `members`: what whoever invited may be without being stored. @defaultValue as for `members` */
+  /** As for `members`: what whoever invited, and whoever comes, may be without being stored. */
   readonly unstored?: UnstoredRoles | undefined;
   readonly clock?: Clock | undefined;
 }
