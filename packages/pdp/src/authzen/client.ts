@@ -1,0 +1,278 @@
+import {
+  PortcullisError,
+  type CallOptions,
+  type CheckRequest,
+  type Decision,
+  type PolicyDecisionPoint,
+} from '@portcullis/core';
+import { readBatch, readSingle, type AboutCall } from './answer.js';
+import { batchesOf } from './batches.js';
+import {
+  allowInsecureRequests,
+  metadataUrl,
+  readMetadata,
+  readPdpUrl,
+  standardEndpoints,
+  type Endpoints,
+} from './endpoints.js';
+import { toEvaluations, toSubject, type Evaluation } from './question.js';
+import { exchange, NotThereError, orAborted, requestIdOf, type Exchange, type Fetch } from './transport.js';
+import { wireNames, type WireSubject } from './wire.js';
+
+/** How an AuthZEN PDP is asked. One of `url` and `discovery` says where. */
+export type AuthzenOptions = AuthzenPlace & AuthzenSettings;
+
+/** Where the PDP is. */
+export type AuthzenPlace =
+  | {
+      /** The PDP's identifier, `https://pdp.example.com`: it is asked at `/access/v1/evaluation` and `…/evaluations` below. */
+      readonly url: string;
+      readonly discovery?: undefined;
+    }
+  | {
+      /** The PDP's identifier: its metadata at `/.well-known/authzen-configuration` say where it is asked. */
+      readonly discovery: string;
+      readonly url?: undefined;
+    };
+
+type HeadersRecord = Readonly<Record<string, string>>;
+
+/** How it is asked. */
+export interface AuthzenSettings {
+  /** The name of the engine in decisions. @defaultValue `authzen` */
+  readonly engine?: string | undefined;
+  /** A bearer token for each request; asked anew each time, so that it may change. */
+  readonly token?: (() => string | Promise<string>) | undefined;
+  /** More headers for each request. */
+  readonly headers?: (() => HeadersRecord | Promise<HeadersRecord>) | undefined;
+  /** How long a question may take in all, discovery and token included, in milliseconds. @defaultValue 1000 */
+  readonly deadlineMs?: number | undefined;
+  /** The policy version that is asked for. @defaultValue `default` */
+  readonly policyVersion?: string | undefined;
+  /** The most evaluations in one request. @defaultValue 25: the Cerbos PDP repeats its explanation of all in each */
+  readonly maxEvaluations?: number | undefined;
+  /** The most requests of one question at one time. @defaultValue 8 */
+  readonly maxConcurrentRequests?: number | undefined;
+  /** The largest answer that is read, in bytes. @defaultValue 4 MiB */
+  readonly maxResponseBytes?: number | undefined;
+  /**
+   * Refuses answers that do not say which policy decided: on for a Cerbos PDP, whose obligations come with that and in
+   * no other way.
+   *
+   * @defaultValue `false`
+   */
+  readonly requireMeta?: boolean | undefined;
+  /** Sends the requests. @defaultValue the global `fetch` */
+  readonly fetch?: Fetch | undefined;
+  /** Lets `http:` be used beyond this machine. */
+  readonly [allowInsecureRequests]?: boolean | undefined;
+}
+
+/** One question on its way: all its requests share an end. */
+interface Call {
+  readonly signal: AbortSignal;
+  readonly about: Omit<AboutCall, 'durationMs'>;
+  readonly subject: WireSubject;
+}
+
+/**
+ * Asks any PDP that speaks the OpenID AuthZEN Authorization API 1.0 over HTTP.
+ *
+ * A question goes out as one `evaluation`, or as `evaluations` with the semantic `execute_all`: the port answers every
+ * part of a question, so no part may be skipped. Roles, scope and version travel as the Cerbos PDP reads them. Whatever
+ * goes wrong is `pdp_unavailable`; nothing but `"decision": true` is an allow. Obligations of the draft profile and
+ * those of a Cerbos PDP are read. AuthZEN has no query plans: `plan` is `pdp_unavailable`.
+ *
+ * @throws PortcullisError `config_invalid`
+ * @see https://openid.net/specs/authorization-api-1_0.html
+ * @example
+ * ```ts
+ * import { authzen } from '@portcullis/pdp/authzen';
+ *
+ * const pdp = authzen({ url: 'https://pdp.example.com', token: () => process.env['PDP_TOKEN'] ?? '' });
+ * await pdp.close();
+ * ```
+ */
+export function authzen(options: AuthzenOptions): PolicyDecisionPoint {
+  const allowInsecure = options[allowInsecureRequests] === true;
+  const pdp =
+    options.url === undefined
+      ? readPdpUrl(options.discovery, 'discovery', allowInsecure)
+      : readPdpUrl(options.url, 'url', allowInsecure);
+  const engine = options.engine ?? 'authzen';
+  const deadlineMs = atLeastOne(options.deadlineMs ?? 1000, 'deadlineMs');
+  const maxEvaluations = atLeastOne(options.maxEvaluations ?? 25, 'maxEvaluations');
+  const maxConcurrent = atLeastOne(options.maxConcurrentRequests ?? 8, 'maxConcurrentRequests');
+  const transport = {
+    fetch: options.fetch ?? ((request: Request) => globalThis.fetch(request)),
+    maxResponseBytes: atLeastOne(options.maxResponseBytes ?? 4 * 1024 * 1024, 'maxResponseBytes'),
+  };
+  const closing = new AbortController();
+  let known: Endpoints | undefined = options.url === undefined ? undefined : standardEndpoints(pdp);
+
+  /** Metadata are public: the credentials stay here. */
+  async function endpoints({ signal, about }: Call): Promise<Endpoints> {
+    known ??= readMetadata(
+      pdp,
+      await exchange({ url: metadataUrl(pdp), headers: new Headers(), requestId: about.callId, signal }, transport),
+    );
+    return known;
+  }
+
+  async function headers({ signal }: Call): Promise<Headers> {
+    const more = (await orAborted(Promise.resolve(options.headers?.()), signal)) ?? {};
+    if (options.token === undefined) return toHeaders(more);
+    const token = await orAborted(Promise.resolve(options.token()), signal);
+    if (token === '') throw unavailable('there is no token for the PDP');
+    return toHeaders({ ...more, authorization: `Bearer ${token}` });
+  }
+
+  async function send(call: Call, url: string, body: unknown, requestId: string) {
+    const sent: Exchange = { url, body, headers: await headers(call), requestId, signal: call.signal };
+    try {
+      return await exchange(sent, transport);
+    } catch (error) {
+      // Discovered endpoints that are gone are discovered anew, by the next question.
+      if (options.url === undefined && error instanceof PortcullisError && error.cause instanceof NotThereError)
+        known = undefined;
+      throw error;
+    }
+  }
+
+  async function ask(call: Call, batch: readonly Evaluation[], requestId: string): Promise<readonly Decision[]> {
+    const startedAt = performance.now();
+    const about = (): AboutCall => ({ ...call.about, durationMs: performance.now() - startedAt });
+    const context = { [wireNames.includeMeta]: true, [wireNames.requestId]: requestId };
+    const { evaluation, evaluations } = await endpoints(call);
+    const [first] = batch;
+    if (first !== undefined && (batch.length === 1 || evaluations === undefined)) {
+      const { action, resource } = first;
+      return [
+        readSingle(
+          first,
+          await send(call, evaluation, { subject: call.subject, action, resource, context }, requestId),
+          about(),
+        ),
+      ];
+    }
+    const body = {
+      subject: call.subject,
+      context,
+      options: { evaluations_semantic: 'execute_all' },
+      evaluations: batch.map(({ action, resource }) => ({ action, resource })),
+    };
+    return readBatch(batch, await send(call, evaluations ?? evaluation, body, requestId), about());
+  }
+
+  async function askAll(call: Call, evaluations: readonly Evaluation[]): Promise<ReadonlyMap<Evaluation, Decision>> {
+    const size = (await endpoints(call)).evaluations === undefined ? 1 : maxEvaluations;
+    const batches = batchesOf(evaluations, size);
+    const decided = new Map<Evaluation, Decision>();
+    const queue = [...batches.entries()];
+    const worker = async (): Promise<void> => {
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+        const [index, batch] = next;
+        const requestId = batches.length === 1 ? call.about.callId : `${call.about.callId}.${String(index)}`;
+        const decisions = await ask(call, batch, requestId);
+        decisions.forEach((decision, position) => {
+          const evaluation = batch[position];
+          if (evaluation !== undefined) decided.set(evaluation, decision);
+        });
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(maxConcurrent, batches.length) }, worker));
+    return decided;
+  }
+
+  /** Runs one call within its deadline; when one of its requests has failed, the others end with it. */
+  async function within<T>(outer: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    if (closing.signal.aborted) throw unavailable('the client is closed');
+    if (outer?.aborted === true) throw unavailable('the caller gave up', outer.reason);
+    const controller = new AbortController();
+    let why = 'the PDP cannot be reached';
+    const stop = (reason: string) => () => {
+      why = reason;
+      controller.abort();
+    };
+    const givenUp = stop('the caller gave up');
+    const closed = stop('the client is closed');
+    const timer = setTimeout(stop(`no answer within ${String(deadlineMs)} ms`), deadlineMs);
+    outer?.addEventListener('abort', givenUp, { once: true });
+    closing.signal.addEventListener('abort', closed, { once: true });
+    try {
+      return await work(controller.signal);
+    } catch (error) {
+      throw error instanceof PortcullisError && error.code === 'pdp_unavailable' ? error : unavailable(why, error);
+    } finally {
+      clearTimeout(timer);
+      outer?.removeEventListener('abort', givenUp);
+      closing.signal.removeEventListener('abort', closed);
+      controller.abort();
+    }
+  }
+
+  return {
+    engine,
+    async check(request: CheckRequest, { signal: outer }: CallOptions = {}) {
+      return within(outer, async (signal) => {
+        const policyVersion = request.policyVersion ?? options.policyVersion ?? 'default';
+        const evaluations = toEvaluations(request, policyVersion);
+        if (evaluations.length === 0) return request.questions.map(() => []);
+        const about = {
+          scope: request.scope,
+          policyVersion,
+          callId: requestIdOf(request.requestId),
+          engine,
+          requireMeta: options.requireMeta ?? false,
+        };
+        const decided = await askAll({ signal, about, subject: toSubject(request, policyVersion) }, evaluations);
+        return inPlace(request, evaluations, decided);
+      });
+    },
+    plan() {
+      return Promise.reject(
+        unavailable(
+          'AuthZEN 1.0 has no query plans: ask about single resources, or put an engine that can plan behind lists',
+        ),
+      );
+    },
+    close() {
+      closing.abort();
+      return Promise.resolve();
+    },
+  };
+}
+
+/** Puts the decisions where their questions were, and only if there is one for each. */
+function inPlace(
+  { questions }: CheckRequest,
+  evaluations: readonly Evaluation[],
+  decided: ReadonlyMap<Evaluation, Decision>,
+): readonly (readonly Decision[])[] {
+  const rows: Decision[][] = questions.map(() => []);
+  for (const evaluation of evaluations) {
+    const decision = decided.get(evaluation);
+    if (decision === undefined) throw unavailable('an evaluation has no decision');
+    // They are in order: the actions of one question follow one another.
+    rows[evaluation.question]?.push(decision);
+  }
+  return rows;
+}
+
+/** The error of `Headers` repeats the value that it refuses, which may be a token: it is no cause. */
+function toHeaders(record: HeadersRecord): Headers {
+  try {
+    return new Headers(record);
+  } catch {
+    throw unavailable('a header for the PDP is malformed');
+  }
+}
+
+function atLeastOne(value: number, option: string): number {
+  if (!(value >= 1)) throw new PortcullisError('config_invalid', `\`${option}\` has to be at least 1`);
+  return value;
+}
+
+function unavailable(detail: string, cause?: unknown): PortcullisError {
+  return new PortcullisError('pdp_unavailable', undefined, { detail, cause });
+}

@@ -1,0 +1,92 @@
+import { randomUUID } from 'node:crypto';
+import { parseStrictJson, PortcullisError, readBoundedText, type AttributeValue } from '@portcullis/core';
+import { nonsense } from './answer.js';
+import { requestIdPattern } from './wire.js';
+
+/** Sends one request: the global `fetch`, or a stand-in such as a handler of `serveAuthzen`. */
+export type Fetch = (request: Request) => Promise<Response>;
+
+/** How requests are sent. */
+export interface TransportOptions {
+  readonly fetch: Fetch;
+  /** The largest answer that is read, in bytes. */
+  readonly maxResponseBytes: number;
+}
+
+/** One exchange with the PDP. */
+export interface Exchange {
+  readonly url: string;
+  /** The question; without one it is a GET. */
+  readonly body?: unknown;
+  readonly headers: Headers;
+  readonly requestId: string;
+  readonly signal: AbortSignal;
+}
+
+/** The answer is "there is nothing here": the endpoints may have moved. */
+export class NotThereError extends Error {
+  override readonly name = 'NotThereError';
+}
+
+/**
+ * Sends one request, and reads the answer if it is one: status 200, JSON, of this request, not from elsewhere.
+ *
+ * @throws PortcullisError `pdp_unavailable`
+ * @see AuthZEN Authorization API 1.0, "Transport"
+ */
+export async function exchange(
+  { url, body, headers, requestId, signal }: Exchange,
+  { fetch, maxResponseBytes }: TransportOptions,
+): Promise<AttributeValue> {
+  headers.set('accept', 'application/json');
+  headers.set('x-request-id', requestId);
+  const sent = body === undefined ? { method: 'GET' } : { method: 'POST', body: JSON.stringify(body) };
+  if (body !== undefined) headers.set('content-type', 'application/json');
+  // A redirect would take the question, and the credentials with it, to a place that nobody configured.
+  const request = new Request(url, { ...sent, headers, redirect: 'error', signal });
+  const response = await orAborted(fetch(request), signal);
+  if (response.redirected) throw nonsense('the PDP answered with a redirect');
+  if (response.status !== 200) {
+    await response.body?.cancel();
+    throw new PortcullisError('pdp_unavailable', undefined, {
+      detail: `the PDP answered with HTTP status ${String(response.status)}`,
+      ...(response.status === 404 ? { cause: new NotThereError('404') } : {}),
+    });
+  }
+  const echoed = response.headers.get('x-request-id');
+  if (echoed !== null && echoed !== requestId) throw nonsense('the answer is to another request');
+  if (!/^application\/json\s*(;|$)/i.test(response.headers.get('content-type') ?? ''))
+    throw nonsense('the answer is not JSON');
+  const text = await orAborted(readBoundedText(response, maxResponseBytes), signal);
+  return readJson(text);
+}
+
+function readJson(text: string): AttributeValue {
+  try {
+    return parseStrictJson(text);
+  } catch (cause) {
+    throw new PortcullisError('pdp_unavailable', undefined, { detail: 'the answer is not JSON', cause });
+  }
+}
+
+/** Waits for work no longer than the signal lets it, also where the work does not listen to the signal. */
+export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let stop: (() => void) | undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    stop = () => {
+      reject(new Error('given up', { cause: signal.reason }));
+    };
+    signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) stop();
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    if (stop !== undefined) signal.removeEventListener('abort', stop);
+  }
+}
+
+/** The id of the caller's request where it can be a header, else one of our own. */
+export function requestIdOf(requestId: string | undefined): string {
+  return requestId !== undefined && requestIdPattern.test(requestId) ? requestId : randomUUID();
+}
