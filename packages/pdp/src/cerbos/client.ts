@@ -11,7 +11,7 @@ import {
   type PolicyDecisionPoint,
   type ResourceQuestion,
 } from '@portcullis/core';
-import { Circuit } from './circuit.js';
+import { Circuit } from '../client/circuit.js';
 import { coalescer } from './coalesce.js';
 import { engineName, nonsense, toDecisions, toPlanExpression, toPrincipal, toResourceCheck } from './translate.js';
 

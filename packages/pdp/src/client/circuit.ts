@@ -1,3 +1,6 @@
+/** `closed`: questions go through. `open`: none does. `half_open`: one is out, to find whether the engine is back. */
+export type CircuitState = 'closed' | 'open' | 'half_open';
+
 /** How a circuit behaves. */
 export interface CircuitOptions {
   /** How many failures in a row open it. */
@@ -20,6 +23,11 @@ export class Circuit {
   constructor(options: CircuitOptions, now: () => number = () => performance.now()) {
     this.#options = options;
     this.#now = now;
+  }
+
+  get state(): CircuitState {
+    if (this.#failures < this.#options.failures) return 'closed';
+    return this.#probing ? 'half_open' : 'open';
   }
 
   /** Whether the endpoint may be asked now. A `true` has to be followed by `succeeded` or `failed`. */

@@ -1,0 +1,10 @@
+import { PortcullisError } from '@portcullis/core';
+
+/** The failure of a question. */
+export function unavailable(detail: string, cause?: unknown): PortcullisError {
+  return new PortcullisError('pdp_unavailable', undefined, { detail, cause });
+}
+
+export function isUnavailable(error: unknown): error is PortcullisError {
+  return error instanceof PortcullisError && error.code === 'pdp_unavailable';
+}
