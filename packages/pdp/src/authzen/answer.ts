@@ -130,7 +130,8 @@ function explanationOf(evaluation: Evaluation, decision: boolean, context: Attri
     .map((output) => ({ source: output.src, action, value: output.val ?? null }));
   // An output that could not be computed may have been an obligation.
   const broken = result.outputs.some((output) => output.val === undefined);
-  const { matchedPolicy = '', matchedScope } = meta.data;
+  // Of the base scope, the empty one, JSON of a protocol buffer says nothing.
+  const { matchedPolicy = '', matchedScope = '' } = meta.data;
   return {
     policy: matchedPolicy === 'NO_MATCH' ? '' : matchedPolicy,
     scope: matchedScope,

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import {
   PortcullisError,
   type CallOptions,
@@ -108,6 +109,8 @@ export function authzen(options: AuthzenOptions): PolicyDecisionPoint {
     maxResponseBytes: atLeastOne(options.maxResponseBytes ?? 4 * 1024 * 1024, 'maxResponseBytes'),
   };
   const closing = new AbortController();
+  // Every call listens to it, and every request to its call's: as many as there are.
+  setMaxListeners(0, closing.signal);
   let known: Endpoints | undefined = options.url === undefined ? undefined : standardEndpoints(pdp);
 
   /** Metadata are public: the credentials stay here. */
@@ -189,6 +192,7 @@ export function authzen(options: AuthzenOptions): PolicyDecisionPoint {
     if (closing.signal.aborted) throw unavailable('the client is closed');
     if (outer?.aborted === true) throw unavailable('the caller gave up', outer.reason);
     const controller = new AbortController();
+    setMaxListeners(0, controller.signal);
     let why = 'the PDP cannot be reached';
     const stop = (reason: string) => () => {
       why = reason;

@@ -149,16 +149,16 @@ export function serveAuthzen(
   };
 }
 
-/** A caller of a tenant asks about that tenant alone: about its resources, its people, under its policies. */
+/** A caller of some tenants asks about those alone: about their resources, their people, under their policies. */
 function requireTenant({ tenants }: AuthzenCaller, { resource, principal, scope }: ServedQuestion): void {
   if (tenants === 'any') return;
-  const own = resource.tenant;
-  const principalsOwn = principal.attr['tenant'] ?? own;
-  const isOwnScope = scope === own || scope.startsWith(`${own}.`);
-  if (!tenants.includes(own) || !isOwnScope || principalsOwn !== own)
-    throw new PortcullisError('denied', 'the caller may not ask about this tenant', {
-      detail: `a question about tenant ${own} in scope ${JSON.stringify(scope.slice(0, 80))}`,
-    });
+  const { tenant: principals = resource.tenant } = principal.attr;
+  const knows = (tenant: AttributeValue): boolean => typeof tenant === 'string' && tenants.includes(tenant);
+  const isOwnScope = tenants.some((tenant) => scope === tenant || scope.startsWith(`${tenant}.`));
+  if (knows(resource.tenant) && knows(principals) && isOwnScope) return;
+  throw new PortcullisError('denied', 'the caller may not ask about this tenant', {
+    detail: `a question about tenant ${resource.tenant} in scope ${JSON.stringify(scope.slice(0, 80))}`,
+  });
 }
 
 async function readBody(request: Request, maxBytes: number): Promise<AttributeValue> {
