@@ -1,0 +1,86 @@
+import type { ResourcePolicy } from '../load/document.js';
+import type { PolicyFolder } from '../load/folder.js';
+import { refusal, type Place } from '../load/place.js';
+import { byName, entryOf, valueOf } from './by-name.js';
+import type { DerivedRole } from './derived-roles.js';
+import { conditionAt, policyNames, type Exports } from './expressions.js';
+import { policyName, sanitized } from './names.js';
+import { needsConsent, outputsAt, withConsent } from './rules.js';
+import { policySchemas } from './schemas.js';
+import type { ByName, ByRole, ConditionIn, Row, Table } from './table.js';
+
+/** What the policies of a folder share. */
+export interface Shared {
+  readonly exports: Exports;
+  readonly derivedRoles: ReadonlyMap<string, DerivedRole>;
+  readonly folder: PolicyFolder;
+}
+
+/**
+ * Adds the rows of a resource policy.
+ *
+ * @returns the policy's name
+ * @throws PortcullisError `policies_invalid`
+ */
+export function addResourcePolicy(table: Table, place: Place, policy: ResourcePolicy, shared: Shared): string {
+  const { resource, version, scope = '', rules } = policy;
+  const policyNameText = policyName('resource', resource, version, scope);
+  const names = policyNames(place, ['resourcePolicy'], shared.exports, policy);
+  const schemas = policySchemas(place, policy.schemas, shared.folder);
+  table.schemas.set(policyNameText, schemas);
+  if (needsConsent(policy)) table.consentScopes.add(scope);
+  const ruleNames = new Set<string>();
+
+  for (const [position, rule] of rules.entries()) {
+    const path = ['resourcePolicy', 'rules', position];
+    const name = rule.name ?? `rule-${String(position + 1).padStart(3, '0')}`;
+    if (ruleNames.has(name)) throw refusal(place, path, `there is a second rule \`${name}\``);
+    ruleNames.add(name);
+    const row = withConsent(needsConsent(policy), {
+      effect: rule.effect === 'EFFECT_ALLOW' ? 'allow' : 'deny',
+      source: `${policyNameText}#${name}`,
+      condition: conditionAt(names, path, rule.condition),
+      parameters: names.parameters,
+      derivedRole: undefined,
+      ...outputsAt(names, path, rule.output),
+    });
+    for (const action of new Set(rule.actions))
+      for (const [role, derivedRole] of rolesOf(place, path, rule, policy, shared))
+        add(table, policy, action, role, { ...row, derivedRole });
+  }
+  return policyNameText;
+}
+
+/** The roles that a rule is for: its own, and the parents of its derived roles, on their condition. */
+function rolesOf(
+  place: Place,
+  path: readonly PropertyKey[],
+  { roles = [], derivedRoles = [] }: ResourcePolicy['rules'][number],
+  { importDerivedRoles = [] }: ResourcePolicy,
+  shared: Shared,
+): readonly (readonly [string, ConditionIn | undefined])[] {
+  if (roles.length + derivedRoles.length === 0) throw refusal(place, path, 'the rule is for nobody');
+  const found = [...new Set(roles)].map((role): readonly [string, ConditionIn | undefined] => [role, undefined]);
+  for (const name of new Set(derivedRoles)) {
+    const derived = shared.derivedRoles.get(name);
+    if (derived === undefined || !importDerivedRoles.includes(derived.set))
+      throw refusal(place, [...path, 'derivedRoles'], `the derived role \`${name}\` is not imported`);
+    for (const parent of derived.parentRoles) found.push([parent, derived.when]);
+  }
+  return found;
+}
+
+function add(
+  table: Table,
+  { resource, version, scope = '' }: ResourcePolicy,
+  action: string,
+  role: string,
+  row: Row,
+): void {
+  table.resourceScopes.add(scope);
+  const scopes = valueOf(table.resources, version, () => new Map<string, ByName<ByName<ByRole>>>());
+  const kinds = valueOf(scopes, scope, () => byName<ByName<ByRole>>());
+  const actions = entryOf(kinds, sanitized(resource), () => byName<ByRole>());
+  const roles = entryOf(actions, action, (): ByRole => new Map());
+  valueOf(roles, role, (): Row[] => []).push(row);
+}

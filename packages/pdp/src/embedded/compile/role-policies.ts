@@ -1,0 +1,73 @@
+import { mapOf } from '../cel/compile.js';
+import type { RolePolicy } from '../load/document.js';
+import { refusal, type Place } from '../load/place.js';
+import { byName, entryOf, valueOf } from './by-name.js';
+import { conditionAt } from './expressions.js';
+import { globMatcher, isPattern } from './glob.js';
+import { sanitized, withScope } from './names.js';
+import { refuseOddKind } from './principal-policies.js';
+import type { AllowRule, ByName, Parameters, Table } from './table.js';
+
+/** A role policy has neither variables nor constants. */
+const nothing: Parameters = { variables: [], constants: mapOf([]) };
+
+/** The name of a role policy, as decisions give it. */
+export function rolePolicyName(role: string, scope: string): string {
+  return withScope(`role.${sanitized(role)}.vdefault`, scope);
+}
+
+/**
+ * Adds a role policy: what the role may do at all, and the roles that it stands for.
+ *
+ * @returns the policy's name
+ * @throws PortcullisError `policies_invalid`
+ */
+export function addRolePolicy(table: Table, place: Place, policy: RolePolicy): string {
+  const { role, scope = '', parentRoles = [], rules } = policy;
+  refuseMixedConditions(place, policy);
+  const names = {
+    place,
+    names: { variables: new Set<string>(), constants: new Set<string>(), onVariable: () => undefined },
+    parameters: nothing,
+  };
+  for (const [position, rule] of rules.entries()) {
+    const path = ['rolePolicy', 'rules', position];
+    refuseOddKind(place, [...path, 'resource'], rule.resource);
+    const roles = valueOf(table.roles, scope, () => new Map<string, ByName<AllowRule[]>>());
+    const kinds = valueOf(roles, role, () => byName<AllowRule[]>());
+    entryOf(kinds, rule.resource, (): AllowRule[] => []).push({
+      actions: rule.allowActions.map(globMatcher),
+      condition: conditionAt(names, path, rule.condition),
+      parameters: nothing,
+    });
+    table.resourceScopes.add(scope);
+  }
+  valueOf(table.parentRoles, scope, () => new Map<string, readonly string[]>()).set(role, parentRoles);
+  return rolePolicyName(role, scope);
+}
+
+/** Cerbos 0.51 takes one condition for the other when it is asked for several actions at once. */
+function refuseMixedConditions(place: Place, { rules }: RolePolicy): void {
+  const conditional = new Set(rules.filter(({ condition }) => condition !== undefined).map(({ resource }) => resource));
+  if (conditional.size > 1 && [...conditional].some(isPattern))
+    throw refusal(place, ['rolePolicy', 'rules'], 'conditions on kinds with wildcards and on others are not supported');
+}
+
+/** Replaces each role's parents by all that they stand for in turn, within the scope. */
+export function closeParentRoles({ parentRoles }: Table): void {
+  for (const roles of parentRoles.values()) {
+    const direct = new Map(roles);
+    for (const role of direct.keys()) {
+      const all = new Set<string>();
+      const visit = (name: string): void => {
+        for (const parent of direct.get(name) ?? []) {
+          if (all.has(parent)) continue;
+          all.add(parent);
+          visit(parent);
+        }
+      };
+      visit(role);
+      roles.set(role, [...all]);
+    }
+  }
+}

@@ -1,0 +1,103 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join, relative, sep } from 'node:path';
+import { isAlias, isNode, LineCounter, parseAllDocuments, visit, type Document } from 'yaml';
+import { PortcullisError } from '@portcullis/core';
+import { policyFiles } from '../../policies/read.js';
+import { policyDocument, type PolicyDocumentOf } from './document.js';
+import { refusal, type Place } from './place.js';
+
+/** A policy, and where it stands. */
+export interface Loaded {
+  readonly policy: PolicyDocumentOf;
+  readonly place: Place;
+}
+
+/** What a policy folder holds: the policies, and the schemas by their name below `_schemas`. */
+export interface PolicyFolder {
+  readonly policies: readonly Loaded[];
+  readonly schemas: ReadonlyMap<string, unknown>;
+}
+
+/**
+ * Reads a policy folder.
+ *
+ * @throws PortcullisError `policies_invalid`, with the file, the line and what is wrong there
+ */
+export async function readFolder(folder: string): Promise<PolicyFolder> {
+  const files = await policyFiles(folder);
+  const read = await Promise.all(
+    files.map(async (file) => readPolicyFile(file, await readFile(join(folder, file), 'utf8'))),
+  );
+  return { policies: read.flat(), schemas: await readSchemas(join(folder, '_schemas')) };
+}
+
+function readPolicyFile(file: string, text: string): readonly Loaded[] {
+  const lines = new LineCounter();
+  const documents = parseAllDocuments(text, { lineCounter: lines, version: '1.2', strict: true });
+  if (documents.length > 1) throw new PortcullisError('policies_invalid', `${file}:1: is more than one document`);
+  return [...documents].flatMap((document) => {
+    const place = placeOf(file, document, lines);
+    const [error] = [...document.errors, ...document.warnings];
+    if (error !== undefined) throw refusal(place, [], error.message.split('\n')[0] ?? 'is not YAML');
+    if (document.contents === null) return [];
+    refuseCleverYaml(document, place);
+    const parsed = policyDocument.safeParse(document.toJS());
+    if (!parsed.success) {
+      const [issue] = parsed.error.issues;
+      throw refusal(place, issue?.path ?? [], issue?.message ?? 'is malformed');
+    }
+    return parsed.data.disabled === true ? [] : [{ policy: parsed.data, place }];
+  });
+}
+
+/** Anchors, aliases and tags: two parsers may read them in two ways. */
+function refuseCleverYaml(document: Document, place: Place): void {
+  visit(document, {
+    Node(_key, node) {
+      if (isAlias(node) || node.anchor !== undefined || node.tag !== undefined)
+        throw refusal(place, [], 'aliases, anchors and tags are not supported');
+    },
+  });
+}
+
+function placeOf(file: string, document: Document, lines: LineCounter): Place {
+  const lineAt = (path: readonly PropertyKey[]): number | undefined => {
+    const node: unknown = path.length === 0 ? document.contents : document.getIn(path, true);
+    return isNode(node) && node.range !== undefined && node.range !== null
+      ? lines.linePos(node.range[0]).line
+      : undefined;
+  };
+  return {
+    file,
+    lineOf(path) {
+      for (let length = path.length; length >= 0; length--) {
+        const line = lineAt(path.slice(0, length));
+        if (line !== undefined) return line;
+      }
+      return 1;
+    },
+  };
+}
+
+async function readSchemas(folder: string): Promise<ReadonlyMap<string, unknown>> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch((error: unknown) => {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    throw new PortcullisError('policies_invalid', 'the folder `_schemas` cannot be read', { cause: error });
+  });
+  const schemas = new Map<string, unknown>();
+  for (const entry of entries) {
+    if (!entry.isFile() || !entry.name.endsWith('.json')) continue;
+    const path = join(entry.parentPath, entry.name);
+    const file = relative(folder, path).split(sep).join('/');
+    schemas.set(file, readSchema(file, await readFile(path, 'utf8')));
+  }
+  return schemas;
+}
+
+function readSchema(file: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new PortcullisError('policies_invalid', `_schemas/${file}:1: is not JSON`, { cause });
+  }
+}
