@@ -16,7 +16,8 @@ import { authzen, serveAuthzen } from '@portcullis/pdp/authzen';
 /** The same text for the same value, and another for any other. */
 function canonical(value: AttributeValue | undefined): string {
   if (Array.isArray(value)) return `[${value.map((item: AttributeValue) => canonical(item)).join()}]`;
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'undefined';
+  if (value === undefined) return 'undefined';
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   const members = Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1));
   return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`).join()}}`;
 }
