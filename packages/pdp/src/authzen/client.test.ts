@@ -411,8 +411,8 @@ describe('the place of a PDP', () => {
     ['a query', 'https://pdp.example.com/?a=b'],
     ['a fragment', 'https://pdp.example.com/#'],
   ])('is refused with %s', (_name, url) => {
-    expect(() => authzen({ url })).toThrowError(expect.objectContaining({ code: 'config_invalid' }) as Error);
-    expect(() => authzen({ discovery: url })).toThrowError(
+    expect(() => authzen({ url })).toThrow(expect.objectContaining({ code: 'config_invalid' }) as Error);
+    expect(() => authzen({ discovery: url })).toThrow(
       expect.objectContaining({ code: 'config_invalid' }) as Error,
     );
   });
