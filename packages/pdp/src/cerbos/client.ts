@@ -12,7 +12,7 @@ import {
   type ResourceQuestion,
 } from '@portcullis/core';
 import { Circuit } from '../client/circuit.js';
-import { coalescer } from './coalesce.js';
+import { coalesced } from '../client/coalesced.js';
 import { engineName, nonsense, toDecisions, toPlanExpression, toPrincipal, toResourceCheck } from './translate.js';
 
 /** How Cerbos is asked. */
@@ -162,9 +162,9 @@ export function cerbos(targets: string | readonly string[], options: CerbosOptio
     return join(request.questions, parts, answers);
   }
 
-  return {
+  const pdp: PolicyDecisionPoint = {
     engine: engineName,
-    check: options.coalesce === true ? coalescer(check) : check,
+    check,
     async plan(request: PlanRequest, callOptions: CallOptions = {}): Promise<Plan> {
       const policyVersion = request.policyVersion ?? options.policyVersion ?? 'default';
       const startedAt = performance.now();
@@ -204,6 +204,7 @@ export function cerbos(targets: string | readonly string[], options: CerbosOptio
       return Promise.resolve();
     },
   };
+  return options.coalesce === true ? coalesced(pdp, { maxQuestions: maxResources }) : pdp;
 }
 
 function connect(address: string, options: CerbosOptions): Endpoint {
