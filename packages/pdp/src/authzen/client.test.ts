@@ -191,7 +191,10 @@ describe('a PDP that leads elsewhere', () => {
       say(response, metadata(more()));
     };
     const pdp = authzen({ discovery: origin });
-    await expect(pdp.check(question)).rejects.toMatchObject({ code: 'pdp_unavailable' });
+    await expect(pdp.check(question)).rejects.toMatchObject({
+      code: 'pdp_unavailable',
+      detail: expect.stringMatching(/^the metadata /) as string,
+    });
     expect(received.map(({ path }) => path)).toEqual(['/.well-known/authzen-configuration']);
   });
 
@@ -298,6 +301,20 @@ describe('a question', () => {
     expect(await ask().check({ ...question, questions: [] })).toEqual([]);
     expect(await ask().check({ ...question, questions: [{ resource, actions: [] }] })).toEqual([[]]);
     expect(received).toEqual([]);
+  });
+
+  it('may be one of many at one time, without a warning of a leak', async () => {
+    const warnings: Error[] = [];
+    const hear = (warning: Error): void => {
+      warnings.push(warning);
+    };
+    process.on('warning', hear);
+    const pdp = ask();
+    await Promise.all(Array.from({ length: 30 }, () => pdp.check(question)));
+    // Warnings are emitted in a tick of their own.
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('warning', hear);
+    expect(warnings).toEqual([]);
   });
 
   it('is not one about all resources of a kind', async () => {
@@ -412,9 +429,7 @@ describe('the place of a PDP', () => {
     ['a fragment', 'https://pdp.example.com/#'],
   ])('is refused with %s', (_name, url) => {
     expect(() => authzen({ url })).toThrow(expect.objectContaining({ code: 'config_invalid' }) as Error);
-    expect(() => authzen({ discovery: url })).toThrow(
-      expect.objectContaining({ code: 'config_invalid' }) as Error,
-    );
+    expect(() => authzen({ discovery: url })).toThrow(expect.objectContaining({ code: 'config_invalid' }) as Error);
   });
 
   it('may be http beyond this machine only where that is said aloud', () => {

@@ -89,6 +89,7 @@ describe('who may ask', () => {
       () => Promise.reject(new Error('the key is hunter2')),
       () => ({}) as never,
       () => ({ tenants: '*' }) as never,
+      () => ({ tenants: ['acme', 7] }) as never,
     ]) {
       const response = await serve({ authenticate, onError }, pdp)(post(one, question));
       expect(response.status).toBe(500);
@@ -97,7 +98,7 @@ describe('who may ask', () => {
     const slow = serve({ authenticate: () => new Promise<never>(() => undefined), deadlineMs: 30, onError }, pdp);
     expect((await slow(post(one, question))).status).toBe(503);
     expect(pdp.asked).toEqual([]);
-    expect(heard).toHaveLength(4);
+    expect(heard).toHaveLength(5);
   });
 
   it.each([
