@@ -119,7 +119,6 @@ export function shadow(
     }
     running++;
     setImmediate(() => {
-      if (closing.signal.aborted) return;
       try {
         // Copies: neither the engine nor the observer holds what the caller enforces.
         void compareWith(structuredClone(request), structuredClone(answer));
