@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
 import { metrics, trace } from '@opentelemetry/api';
 import { describe, expect, it, vi } from 'vitest';
@@ -404,6 +405,16 @@ describe('a fallback', () => {
     ['differ', (engine: PolicyDecisionPoint) => engine.engine, 'revision_differs'],
     ['are not known', () => undefined, 'revision_unknown'],
     ['are empty', () => '', 'revision_unknown'],
+    [
+      'are not known of the first',
+      ({ engine }: PolicyDecisionPoint) => (engine === 'own' ? undefined : 'r1'),
+      'revision_unknown',
+    ],
+    [
+      'are not known of the fallback',
+      ({ engine }: PolicyDecisionPoint) => (engine === 'own' ? 'r1' : undefined),
+      'revision_unknown',
+    ],
     ['cannot be asked', away, 'revision_unknown'],
     ['are not said in time', never, 'revision_unknown'],
     ['are no text', () => 7 as unknown as string, 'revision_unknown'],
@@ -501,12 +512,39 @@ describe('a circuit breaker', () => {
     await expect(given).rejects.toMatchObject({ ...unavailable, detail: 'the caller gave up' });
     await expect(pdp.check(ask(), { signal: controller.signal })).rejects.toMatchObject(unavailable);
     expect(engine.asked).toHaveLength(1);
+    const unsure = circuitBreaker(engine, { failures: 1, openMs: 60_000, counts: away });
+    engine.before = away;
+    await expect(unsure.check(ask())).rejects.toMatchObject({ detail: 'away' });
+    await expect(unsure.check(ask())).rejects.toMatchObject({ detail: expect.stringContaining('open') as string });
     engine.before = () => Promise.reject(new TypeError('misuse'));
     await expect(pdp.check(ask())).rejects.toThrow(TypeError);
     engine.before = () => Promise.reject(new PortcullisError('pdp_unavailable', undefined, { detail: 'malformed' }));
     await expect(pdp.check(ask())).rejects.toMatchObject(unavailable);
     engine.before = () => undefined;
     expect(await pdp.check(ask())).toHaveLength(1);
+  });
+});
+
+describe('a question that is over', () => {
+  it.each([
+    ['coalesced', (engine: Engine) => coalesced(engine)],
+    ['circuitBreaker', (engine: Engine) => circuitBreaker(engine, { deadlineMs: 60_000 })],
+    ['cached', (engine: Engine) => cached(engine, { revisionOf: () => 'r1', revisionDeadlineMs: 60_000 })],
+    [
+      'withFallback',
+      (engine: Engine) => withFallback(engine, { fallback: engine, revisionOf: () => 'r1', deadlineMs: 60_000 }),
+    ],
+  ])('leaves no timer and no listener of %s behind', async (_name, around) => {
+    const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+    const before = timers();
+    const { signal } = new AbortController();
+    const engine = new Engine();
+    const pdp = around(engine);
+    await Promise.all([pdp.check(ask(), { signal }), pdp.check(ask(), { signal })]);
+    engine.before = away;
+    await Promise.allSettled([pdp.check(ask('b'), { signal }), pdp.check(ask('b'), { signal })]);
+    expect(timers()).toBeLessThanOrEqual(before);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 });
 
@@ -528,8 +566,12 @@ describe('a cache', () => {
     expect(await pdp.check(ask('a', ['1', '2'], { requestId: 'r2' }))).toEqual(first);
     expect(engine.asked).toHaveLength(1);
     at.now = 1000;
+    engine.before = () => (at.now += 600); // the time that the engine takes counts
     await pdp.check(ask('a', ['1', '2']));
     expect(engine.asked).toHaveLength(2);
+    at.now = 2000;
+    await pdp.check(ask('a', ['1', '2']));
+    expect(engine.asked).toHaveLength(3);
   });
 
   it.each([
