@@ -1,7 +1,13 @@
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { tenantId, type Attributes, type CheckRequest, type PolicyDecisionPoint } from '@portcullis/core';
+import {
+  tenantId,
+  type Attributes,
+  type AttributeValue,
+  type CheckRequest,
+  type PolicyDecisionPoint,
+} from '@portcullis/core';
 import { cerbosSidecar } from '@portcullis/pdp/cerbos';
 import { embedded } from '@portcullis/pdp/embedded';
 import { differences } from './embedded-difference.js';
@@ -18,14 +24,19 @@ afterAll(async () => {
 
 /** Mostly right attributes, so that rules are reached; any of them missing or odd, so that they err. */
 const odd = fc.constantFrom(null, '', 0, 1000.5, true, [], {}, ['x'], { obligation: 1 });
-const mostly = (...values: readonly fc.Arbitrary<Attributes[string]>[]) =>
+const mostly = (...values: readonly fc.Arbitrary<AttributeValue>[]) =>
   fc.oneof(...values.map((arbitrary) => ({ weight: 40, arbitrary })), { weight: 1, arbitrary: odd });
 const text = (...values: readonly string[]) => mostly(fc.constantFrom(...values));
-const anyRecord = (members: Readonly<Record<string, fc.Arbitrary<Attributes[string]>>>, required: readonly string[]) =>
-  fc.oneof(
-    { weight: 12, arbitrary: fc.record(members, { requiredKeys: [...required] }) },
-    { weight: 1, arbitrary: fc.record(members, { requiredKeys: [] }) },
-  );
+const anyRecord = (
+  members: Record<string, fc.Arbitrary<AttributeValue>>,
+  required: readonly string[],
+): fc.Arbitrary<Attributes> =>
+  fc
+    .oneof(
+      { weight: 12, arbitrary: fc.record(members, { requiredKeys: [...required] }) },
+      { weight: 1, arbitrary: fc.record(members, { requiredKeys: [] }) },
+    )
+    .map((record) => JSON.parse(JSON.stringify(record)) as Attributes);
 const principal = fc.record({
   id: fc.constantFrom('auth0#auth0|alice', 'auth0#auth0|mallory', 'test#bob', 'x'),
   roles: fc.uniqueArray(
@@ -96,8 +107,8 @@ describe('the policies of the demo', () => {
         expect(await differences(inProcess, cerbos, asked)).toEqual([]);
         allowed += (await inProcess.check(asked)).flat().filter(({ effect }) => effect === 'allow').length;
       }),
-      { numRuns: Number(process.env['PORTCULLIS_DIFFERENTIAL'] ?? 1) * 200 },
+      { numRuns: Number(process.env['PORTCULLIS_DIFFERENTIAL'] ?? 1) * 300 },
     );
-    expect(allowed).toBeGreaterThan(50);
+    expect(allowed).toBeGreaterThan(20);
   });
 });

@@ -179,13 +179,14 @@ class Compiler {
   #has([node, ...more]: readonly ASTNode[]): Expression {
     if (node?.op !== '.' || more.length > 0) throw new Unsupported('`has` is only supported on a field');
     const [operand, name] = node.args;
-    if (this.#message(operand) !== undefined || this.#root(operand) !== undefined)
+    if (this.#message(operand) !== undefined || this.#root(operand) !== undefined || !isPath(operand))
       throw new Unsupported('`has` is only supported on attributes');
     const value = this.node(operand);
     return (activation) => {
       const result = value(activation);
-      if (result === failed) return failed;
-      return isMap(result) ? Object.hasOwn(result, name) : failed;
+      if (result === failed || isList(result)) return failed;
+      // A scalar has no member: that is no failure, as reading it would be.
+      return isMap(result) && Object.hasOwn(result, name);
     };
   }
 
@@ -204,6 +205,11 @@ class Compiler {
     if (body === undefined) throw new Unsupported(`the macro \`${name}\` is not supported in this form`);
     return macro(range, depth, body, result);
   }
+}
+
+/** A name, with fields and indexes after it. */
+function isPath(node: ASTNode): boolean {
+  return node.op === 'id' || ((node.op === '.' || node.op === '[]') && isPath(node.args[0]));
 }
 
 function literal(value: unknown): Expression {

@@ -20,7 +20,7 @@ export interface Activation {
   readonly resource: ResourceValue;
   readonly scope: string;
   readonly policyVersion: string;
-  /** The variables of the policy that the expression is of; one that erred is not there. */
+  /** The variables of the policy that the expression is of; one that erred is null. */
   readonly variables: CelMap;
   readonly constants: CelMap;
   /** The iteration variables of macros, by depth. */

@@ -16,8 +16,7 @@ export const binaryOperators: Readonly<Record<string, Binary>> = {
   '>=': ordered((order) => order >= 0),
   in: (left, right) => {
     if (isList(right)) return right.some((item) => equals(left, item));
-    if (!isMap(right)) return failed;
-    return typeof left === 'string' ? Object.hasOwn(right, left) : failed;
+    return isMap(right) ? typeof left === 'string' && Object.hasOwn(right, left) : failed;
   },
   '+': (left, right) => {
     if (typeof left === 'string' && typeof right === 'string') return left + right;

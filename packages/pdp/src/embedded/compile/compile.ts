@@ -1,11 +1,12 @@
+import { PortcullisError } from '@portcullis/core';
 import type { CelMap } from '../cel/value.js';
 import type { PolicyDocumentOf } from '../load/document.js';
-import type { PolicyFolder } from '../load/folder.js';
+import type { Loaded, PolicyFolder } from '../load/folder.js';
 import { refusal, type Place } from '../load/place.js';
 import { type Exports } from './expressions.js';
 import { policyName, scopeChain } from './names.js';
 import { addPrincipalPolicy } from './principal-policies.js';
-import { addResourcePolicy } from './resource-policies.js';
+import { addResourcePolicy, type Shared } from './resource-policies.js';
 import { derivedRoleNames } from './derived-roles.js';
 import { addRolePolicy, closeParentRoles } from './role-policies.js';
 import type { Table } from './table.js';
@@ -19,6 +20,7 @@ export function compilePolicies(folder: PolicyFolder): Table {
   const table: Table = {
     resources: new Map(),
     principals: new Map(),
+    principalKinds: new Map(),
     roles: new Map(),
     parentRoles: new Map(),
     resourceScopes: new Set(),
@@ -30,21 +32,42 @@ export function compilePolicies(folder: PolicyFolder): Table {
   const exports = exportsOf(folder);
   const derivedRoles = derivedRoleNames(folder, exports);
   const seen = new Set<string>();
-  const once = (place: Place, name: string): void => {
+  const once = (place: Place, name: string | undefined): void => {
+    if (name === undefined) return;
     if (seen.has(name)) throw refusal(place, [], `there is a second policy \`${name}\``);
     seen.add(name);
   };
-  for (const { policy, place } of folder.policies) {
-    if (policy.resourcePolicy !== undefined)
-      once(place, addResourcePolicy(table, place, policy.resourcePolicy, { exports, derivedRoles, folder }));
-    if (policy.principalPolicy !== undefined)
-      once(place, addPrincipalPolicy(table, place, policy.principalPolicy, exports));
-    if (policy.rolePolicy !== undefined) once(place, addRolePolicy(table, place, policy.rolePolicy));
+  const refused: string[] = [];
+  for (const loaded of folder.policies) {
+    try {
+      once(loaded.place, addPolicy(table, loaded, { exports, derivedRoles, folder }));
+    } catch (error) {
+      if (!(error instanceof PortcullisError)) throw error;
+      refused.push(error.message);
+    }
   }
+  if (refused.length > 0) throw new PortcullisError('policies_invalid', refused.join('\n'));
   for (const { policy, place } of folder.policies) refuseOrphan(place, policy, seen);
   closeParentRoles(table);
   inheritSchemas(table, folder);
   return table;
+}
+
+function addPolicy(table: Table, { policy, place }: Loaded, shared: Shared): string | undefined {
+  if (policy.resourcePolicy !== undefined) return addResourcePolicy(table, place, policy.resourcePolicy, shared);
+  if (policy.principalPolicy !== undefined)
+    return addPrincipalPolicy(table, place, policy.principalPolicy, shared.exports);
+  return policy.rolePolicy === undefined ? undefined : addRolePolicy(table, place, policy.rolePolicy);
+}
+
+/** A role policy that says nothing of permissions leaves them to the others of its scope. */
+function roleOf({ rolePolicy }: PolicyDocumentOf): Scoped | undefined {
+  return rolePolicy?.scopePermissions === undefined ? undefined : rolePolicy;
+}
+
+interface Scoped {
+  readonly scope?: string | undefined;
+  readonly scopePermissions?: string | undefined;
 }
 
 /** Cerbos asks for a policy in each scope above one. */
@@ -77,10 +100,10 @@ function inheritSchemas({ schemas }: Table, { policies }: PolicyFolder): void {
 function refuseMixedScopes({ policies }: PolicyFolder): void {
   const permissions = new Map<string, string>();
   for (const { policy, place } of policies) {
-    const scoped = policy.resourcePolicy ?? policy.principalPolicy;
+    const scoped: Scoped | undefined = policy.resourcePolicy ?? policy.principalPolicy ?? roleOf(policy);
     if (scoped === undefined) continue;
     const { scope = '', scopePermissions = 'SCOPE_PERMISSIONS_OVERRIDE_PARENT' } = scoped;
-    const path = [policy.resourcePolicy === undefined ? 'principalPolicy' : 'resourcePolicy', 'scopePermissions'];
+    const path: readonly string[] = [];
     if (scope === '' && scopePermissions !== 'SCOPE_PERMISSIONS_OVERRIDE_PARENT')
       throw refusal(place, path, 'nothing is above the base scope that could consent');
     if ((permissions.get(scope) ?? scopePermissions) !== scopePermissions)

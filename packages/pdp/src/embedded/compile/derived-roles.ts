@@ -1,6 +1,7 @@
 import type { PolicyFolder } from '../load/folder.js';
 import { refusal } from '../load/place.js';
 import { conditionAt, policyNames, type Exports } from './expressions.js';
+import { distinctRoles } from './rules.js';
 import type { ConditionIn } from './table.js';
 
 /** A derived role: who may have it, and when. */
@@ -28,7 +29,7 @@ export function derivedRoleNames({ policies }: PolicyFolder, exports: Exports): 
       if (roles.has(name)) throw refusal(place, path, `the derived role \`${name}\` is defined twice`);
       roles.set(name, {
         set,
-        parentRoles: [...new Set(parentRoles)],
+        parentRoles: distinctRoles(parentRoles),
         when: { condition: conditionAt(names, path, condition), parameters: names.parameters },
       });
     }

@@ -18,6 +18,7 @@ export function addPrincipalPolicy(table: Table, place: Place, policy: Principal
   const policyNameText = policyName('principal', principal, version, scope);
   const names = policyNames(place, ['principalPolicy'], exports, policy);
   if (needsConsent(policy)) table.consentScopes.add(scope);
+  const index = indexOf(table, policy);
   const seen = new Set<string>();
   const once = (path: readonly PropertyKey[], what: string): void => {
     if (seen.has(what)) throw refusal(place, path, `the policy has ${what} twice`);
@@ -27,6 +28,9 @@ export function addPrincipalPolicy(table: Table, place: Place, policy: Principal
     const path = ['principalPolicy', 'rules', position];
     once(path, `rules on \`${resource}\``);
     refuseOddKind(place, [...path, 'resource'], resource);
+    const kindsOfScopes = valueOf(table.principalKinds, version, () => new Map<string, ByName<true>>());
+    const kindsOfScope = valueOf(kindsOfScopes, scope, () => byName<true>());
+    entryOf(kindsOfScope, resource, () => true as const);
     for (const [actionPosition, rule] of actions.entries()) {
       const actionPath = [...path, 'actions', actionPosition];
       const name = rule.name ?? `${resource}_rule-${String(actionPosition + 1).padStart(3, '0')}`;
@@ -40,7 +44,12 @@ export function addPrincipalPolicy(table: Table, place: Place, policy: Principal
         derivedRole: undefined,
         ...outputsAt(names, actionPath, rule.output),
       });
-      add(table, policy, resource, rule.action, row);
+      const rows = entryOf(
+        entryOf(index, resource, () => byName<Row[]>()),
+        rule.action,
+        (): Row[] => [],
+      );
+      rows.push(row);
     }
   }
   return policyNameText;
@@ -52,17 +61,9 @@ export function refuseOddKind(place: Place, path: readonly PropertyKey[], kind: 
     throw refusal(place, path, `the kind \`${kind}\` is only supported here if it is made of words and dots`);
 }
 
-function add(
-  table: Table,
-  { principal, version, scope = '' }: PrincipalPolicy,
-  kind: string,
-  action: string,
-  row: Row,
-): void {
+function indexOf(table: Table, { principal, version, scope = '' }: PrincipalPolicy): ByName<ByName<Row[]>> {
   table.principalScopes.add(scope);
   const scopes = valueOf(table.principals, version, () => new Map<string, Map<string, ByName<ByName<Row[]>>>>());
   const principals = valueOf(scopes, scope, () => new Map<string, ByName<ByName<Row[]>>>());
-  const kinds = valueOf(principals, principal, () => byName<ByName<Row[]>>());
-  const actions = entryOf(kinds, kind, () => byName<Row[]>());
-  entryOf(actions, action, (): Row[] => []).push(row);
+  return valueOf(principals, principal, () => byName<ByName<Row[]>>());
 }

@@ -5,7 +5,7 @@ import { byName, entryOf, valueOf } from './by-name.js';
 import type { DerivedRole } from './derived-roles.js';
 import { conditionAt, policyNames, type Exports } from './expressions.js';
 import { policyName, sanitized } from './names.js';
-import { needsConsent, outputsAt, withConsent } from './rules.js';
+import { distinctRoles, needsConsent, outputsAt, withConsent } from './rules.js';
 import { policySchemas } from './schemas.js';
 import type { ByName, ByRole, ConditionIn, Row, Table } from './table.js';
 
@@ -29,6 +29,8 @@ export function addResourcePolicy(table: Table, place: Place, policy: ResourcePo
   const schemas = policySchemas(place, policy.schemas, shared.folder);
   table.schemas.set(policyNameText, schemas);
   if (needsConsent(policy)) table.consentScopes.add(scope);
+  // A policy without rules is one, too: it is named where nothing is allowed.
+  const index = indexOf(table, policy);
   const ruleNames = new Set<string>();
 
   for (const [position, rule] of rules.entries()) {
@@ -36,6 +38,9 @@ export function addResourcePolicy(table: Table, place: Place, policy: ResourcePo
     const name = rule.name ?? `rule-${String(position + 1).padStart(3, '0')}`;
     if (ruleNames.has(name)) throw refusal(place, path, `there is a second rule \`${name}\``);
     ruleNames.add(name);
+    // Cerbos says it for one role and not for another of the same derived role, in an order of its own.
+    if ((rule.derivedRoles ?? []).length > 0 && rule.output?.when.conditionNotMet !== undefined)
+      throw refusal(place, [...path, 'output', 'when', 'conditionNotMet'], 'not supported with derived roles');
     const row = withConsent(needsConsent(policy), {
       effect: rule.effect === 'EFFECT_ALLOW' ? 'allow' : 'deny',
       source: `${policyNameText}#${name}`,
@@ -44,9 +49,11 @@ export function addResourcePolicy(table: Table, place: Place, policy: ResourcePo
       derivedRole: undefined,
       ...outputsAt(names, path, rule.output),
     });
-    for (const action of new Set(rule.actions))
+    for (const action of new Set(rule.actions)) {
+      const byRole = entryOf(index, action, (): ByRole => new Map());
       for (const [role, derivedRole] of rolesOf(place, path, rule, policy, shared))
-        add(table, policy, action, role, { ...row, derivedRole });
+        valueOf(byRole, role, (): Row[] => []).push({ ...row, derivedRole });
+    }
   }
   return policyNameText;
 }
@@ -60,7 +67,7 @@ function rolesOf(
   shared: Shared,
 ): readonly (readonly [string, ConditionIn | undefined])[] {
   if (roles.length + derivedRoles.length === 0) throw refusal(place, path, 'the rule is for nobody');
-  const found = [...new Set(roles)].map((role): readonly [string, ConditionIn | undefined] => [role, undefined]);
+  const found = distinctRoles(roles).map((role): readonly [string, ConditionIn | undefined] => [role, undefined]);
   for (const name of new Set(derivedRoles)) {
     const derived = shared.derivedRoles.get(name);
     if (derived === undefined || !importDerivedRoles.includes(derived.set))
@@ -70,17 +77,9 @@ function rolesOf(
   return found;
 }
 
-function add(
-  table: Table,
-  { resource, version, scope = '' }: ResourcePolicy,
-  action: string,
-  role: string,
-  row: Row,
-): void {
+function indexOf(table: Table, { resource, version, scope = '' }: ResourcePolicy): ByName<ByRole> {
   table.resourceScopes.add(scope);
   const scopes = valueOf(table.resources, version, () => new Map<string, ByName<ByName<ByRole>>>());
   const kinds = valueOf(scopes, scope, () => byName<ByName<ByRole>>());
-  const actions = entryOf(kinds, sanitized(resource), () => byName<ByRole>());
-  const roles = entryOf(actions, action, (): ByRole => new Map());
-  valueOf(roles, role, (): Row[] => []).push(row);
+  return entryOf(kinds, sanitized(resource), () => byName<ByRole>());
 }

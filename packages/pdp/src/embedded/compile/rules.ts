@@ -7,6 +7,11 @@ export function needsConsent({ scopePermissions }: { readonly scopePermissions?:
   return scopePermissions === 'SCOPE_PERMISSIONS_REQUIRE_PARENTAL_CONSENT_FOR_ALLOWS';
 }
 
+/** Roles, each once; beside `*`, others say nothing more. */
+export function distinctRoles(roles: readonly string[]): readonly string[] {
+  return roles.includes('*') ? ['*'] : [...new Set(roles)];
+}
+
 /** Where a scope needs consent, an allow on a condition is a denial where the condition is not met. */
 export function withConsent(needed: boolean, row: Row): Row {
   const { condition } = row;

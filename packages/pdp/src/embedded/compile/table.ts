@@ -49,6 +49,8 @@ export interface Table {
   readonly resources: Map<string, Map<string, ByName<ByName<ByRole>>>>;
   /** By version, scope, principal, kind and action. */
   readonly principals: Map<string, Map<string, Map<string, ByName<ByName<Row[]>>>>>;
+  /** The kinds that any principal policy speaks of, by version and scope. */
+  readonly principalKinds: Map<string, Map<string, ByName<true>>>;
   /** Role policies, by scope, role and kind. */
   readonly roles: Map<string, Map<string, ByName<AllowRule[]>>>;
   /** All roles that a role stands for, by scope and role. */

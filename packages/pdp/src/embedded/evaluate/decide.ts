@@ -144,15 +144,19 @@ function rowsFor(kinds: ByName<ByName<ByRole>>, kind: string, action: string, ro
   return rows;
 }
 
-/** Whether a role policy forbids: it speaks of the kind, and allows the action nowhere or on a condition not met. */
+/** Whether a role policy forbids: what it does not allow, and what it allows on a condition that is not met. */
 function forbids({ table, kind }: Ground, question: Question, scope: string, role: string, action: string): boolean {
   if (question.policyVersion !== rolePolicyVersion) return false;
   const kinds = table.roles.get(scope)?.get(role);
+  // Where no policy of the scope speaks of the kind, Cerbos leaves it to the scopes above; anybody's own policy counts.
   if (kinds === undefined) return false;
+  const ofPrincipals = table.principalKinds.get(question.policyVersion)?.get(scope);
+  const isSpokenOf = ofPrincipals !== undefined && hasAny(ofPrincipals, kind);
+  if (!isSpokenOf && !anyResourcePolicy(table, question.policyVersion, scope, kind)) return false;
   const rules: AllowRule[] = [];
   eachOf(kinds, kind, (found) => rules.push(...found));
   const matching = rules.filter(({ actions }) => actions.some((matches) => matches(action)));
-  return rules.length > 0 && (matching.length === 0 || !matching.every((rule) => question.meets(rule)));
+  return matching.length === 0 || !matching.every((rule) => question.meets(rule));
 }
 
 /** Goes through rows: the first denial that is met ends it. */

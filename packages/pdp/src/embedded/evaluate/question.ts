@@ -34,7 +34,7 @@ export class Question {
     const activation = this.#with(variables, parameters.constants);
     for (const { name, expression } of parameters.variables) {
       const value = expression(activation);
-      if (value !== failed) Object.defineProperty(variables, name, { value, enumerable: true });
+      Object.defineProperty(variables, name, { value: value === failed ? null : value, enumerable: true });
     }
     this.#activations.set(parameters, activation);
     return activation;

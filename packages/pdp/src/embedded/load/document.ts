@@ -95,6 +95,7 @@ const principalPolicy = z.strictObject({
 const rolePolicy = z.strictObject({
   role: plain,
   scope: scope.optional(),
+  scopePermissions: z.literal('SCOPE_PERMISSIONS_REQUIRE_PARENTAL_CONSENT_FOR_ALLOWS').optional(),
   parentRoles: z.array(plain).optional(),
   rules: z
     .array(z.strictObject({ resource: pattern, allowActions: z.array(pattern).min(1), condition }))

@@ -1,0 +1,259 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { PortcullisError, tenantId, type Attributes, type CheckRequest } from '@portcullis/core';
+import { embedded, type EmbeddedOptions } from './embedded.js';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'portcullis-embedded-'));
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
+function write(file: string, text: string): void {
+  mkdirSync(dirname(join(folder, file)), { recursive: true });
+  writeFileSync(join(folder, file), text);
+}
+/** A policy of one rule on `note`, as a condition and as lines after it. */
+function note(expression: string, more = ''): void {
+  write(
+    'note.yaml',
+    [
+      'apiVersion: api.cerbos.dev/v1',
+      'resourcePolicy:',
+      '  resource: note',
+      '  version: default',
+      '  rules:',
+      '    - actions: [read]',
+      '      effect: EFFECT_ALLOW',
+      '      roles: ["*"]',
+      '      condition:',
+      '        match:',
+      `          expr: ${JSON.stringify(expression)}`,
+      more,
+    ].join('\n'),
+  );
+}
+const load = (options: Partial<EmbeddedOptions> = {}) => embedded({ policies: folder, ...options });
+const asking = (attr: Attributes = {}, more: Partial<CheckRequest> = {}): CheckRequest => ({
+  principal: { id: 'p', roles: ['member'], attr: {} },
+  scope: '',
+  questions: [{ resource: { kind: 'note', id: '1', tenant: tenantId('acme'), attr }, actions: ['read'] }],
+  ...more,
+});
+async function effectOf(attr: Attributes = {}, more: Partial<CheckRequest> = {}): Promise<string | undefined> {
+  const pdp = await load();
+  const [[decision] = []] = await pdp.check(asking(attr, more));
+  return decision?.effect;
+}
+
+describe('an embedded engine', () => {
+  it('decides, and says by which policy', async () => {
+    note('R.attr.open == true');
+    const pdp = await load();
+    const [[decision] = []] = await pdp.check(asking({ open: true }));
+    expect(decision).toMatchObject({
+      effect: 'allow',
+      action: 'read',
+      policy: 'resource.note.vdefault',
+      policyVersion: 'default',
+      scope: '',
+      engine: 'embedded',
+      resource: { kind: 'note', id: '1' },
+    });
+    expect(decision?.callId).toMatch(/^[\da-f-]{36}$/);
+    expect(await effectOf({ open: 'true' })).toBe('deny');
+    expect(await effectOf({})).toBe('deny');
+  });
+
+  it('takes the tenant from the resource, whatever its attributes say', async () => {
+    note('R.attr.tenant == "acme"');
+    expect(await effectOf({ tenant: 'globex' })).toBe('allow');
+    note('R.attr.tenant == "globex"');
+    expect(await effectOf({ tenant: 'globex' })).toBe('deny');
+  });
+
+  it('gives a principal without roles the role `none`', async () => {
+    note('P.roles == ["none"]');
+    expect(await effectOf({}, { principal: { id: 'p', roles: [], attr: {} } })).toBe('allow');
+  });
+
+  it.each(['constructor', '__proto__', 'toString', 'hasOwnProperty', 'valueOf'])(
+    'inherits nothing: %s is only there when it was sent',
+    async (name) => {
+      const quoted = JSON.stringify(name);
+      note(`R.attr[${quoted}] != null || R.attr.m[${quoted}] != null || ${quoted} in R.attr || has(R.attr.m.${name})`);
+      expect(await effectOf({ m: {} })).toBe('deny');
+      expect(await effectOf({ m: JSON.parse(`{${quoted}: 1}`) as Attributes })).toBe('allow');
+      expect(await effectOf(JSON.parse(`{${quoted}: 1, "m": {}}`) as Attributes)).toBe('allow');
+    },
+  );
+
+  it('does not reach into texts and lists', async () => {
+    note('R.attr.s.length > 0 || R.attr.l.length > 0 || R.attr.s["0"] == "a" || R.attr.s[0] == "a"');
+    expect(await effectOf({ s: 'abc', l: ['a'] })).toBe('deny');
+  });
+
+  it.each<[string, unknown]>([
+    ['a number that is not finite', Number.NaN],
+    ['a bigint, which would be an int', 1n],
+    ['a date', new Date(0)],
+    ['undefined', undefined],
+    ['a function', () => true],
+    ['an object of a class', new URL('https://example.com')],
+    ['half a surrogate pair', '\ud800'],
+    ['too deep a nesting', Array.from({ length: 100 }).reduce((inner) => [inner], 1)],
+  ])('answers nothing about attributes with %s', async (_name, value) => {
+    note('true');
+    const pdp = await load();
+    const attr = { x: { y: [value] } } as unknown as Attributes;
+    await expect(pdp.check(asking(attr))).rejects.toMatchObject({ code: 'pdp_unavailable' });
+    await expect(pdp.check(asking({}, { principal: { id: 'p', roles: [], attr } }))).rejects.toMatchObject({
+      code: 'pdp_unavailable',
+    });
+  });
+
+  it.each<[string, Partial<CheckRequest>]>([
+    ['a principal without an id', { principal: { id: '', roles: [], attr: {} } }],
+    ['a role twice', { principal: { id: 'p', roles: ['a', 'a'], attr: {} } }],
+    ['a role without a name', { principal: { id: 'p', roles: [''], attr: {} } }],
+    ['a scope that is none', { scope: 'a..b' }],
+    ['a scope that is a path', { scope: '../a' }],
+    ['a version that is none', { policyVersion: 'a/b' }],
+    ['no action', { questions: [{ resource: { kind: 'note', id: '1', tenant: tenantId('acme') }, actions: [] }] }],
+    ['no kind', { questions: [{ resource: { kind: '', id: '1', tenant: tenantId('acme') }, actions: ['read'] }] }],
+  ])('answers nothing about %s', async (_name, request) => {
+    note('true');
+    const pdp = await load();
+    await expect(pdp.check(asking({}, request))).rejects.toMatchObject({ code: 'pdp_unavailable' });
+  });
+
+  it('tells the programmer of an action that is asked twice', async () => {
+    note('true');
+    const pdp = await load();
+    const [question] = asking().questions;
+    await expect(pdp.check(asking({}, { questions: [{ ...question!, actions: ['a', 'a'] }] }))).rejects.toThrow(
+      TypeError,
+    );
+  });
+
+  it('answers nothing when it is closed, when the caller gave up, and about plans', async () => {
+    note('true');
+    const pdp = await load();
+    await expect(pdp.check(asking(), { signal: AbortSignal.abort() })).rejects.toMatchObject({
+      code: 'pdp_unavailable',
+    });
+    await expect(
+      pdp.plan({ ...asking(), kind: 'note', action: 'read', tenant: tenantId('acme') }),
+    ).rejects.toMatchObject({ code: 'pdp_unavailable' });
+    await pdp.close();
+    await expect(pdp.check(asking())).rejects.toMatchObject({ code: 'pdp_unavailable' });
+  });
+
+  it('denies what breaks its schema, where that is enforced', async () => {
+    const text =
+      'apiVersion: api.cerbos.dev/v1\nresourcePolicy:\n  resource: note\n  version: default\n  schemas:\n    resourceSchema:\n      ref: cerbos:///note.json\n  rules:\n    - { actions: [read], effect: EFFECT_ALLOW, roles: ["*"] }\n';
+    write('note.yaml', text);
+    write('_schemas/note.json', '{"type":"object","required":["title"]}');
+    expect(await effectOf({})).toBe('deny');
+    expect(await effectOf({ title: '' })).toBe('allow');
+    const lax = await load({ schemaEnforcement: 'warn' });
+    expect((await lax.check(asking())).flat().map(({ effect }) => effect)).toEqual(['allow']);
+  });
+});
+
+describe('loading', () => {
+  const refusalOf = async (options: Partial<EmbeddedOptions> = {}): Promise<string> => {
+    const error: unknown = await load(options).catch((thrown: unknown) => thrown);
+    if (!(error instanceof PortcullisError) || error.code !== 'policies_invalid') throw new Error('was not refused');
+    return error.message;
+  };
+
+  it.each([
+    ['a function that is not there', 'timestamp(R.attr.x) < now()', /note\.yaml:11: .*(timestamp|now)/],
+    ['a regular expression', 'R.attr.s.matches("a+")', /matches/],
+    ['the derived roles of the question', '"a" in runtime.effectiveDerivedRoles', /runtime/],
+    ['globals', 'G.x == 1', /`G\.x`/],
+    ['auxiliary data', 'request.aux_data.jwt.x == 1', /request\.aux_data/],
+    ['a field that is unknown', 'R.attributes.x == 1', /`attributes` of `R`/],
+    ['an identifier that is unknown', 'resource.x == 1', /`resource`/],
+    ['the resource as such', 'R == P', /`[RP]`/],
+    ['a variable that is not defined', 'V.x', /variable `x`/],
+    ['a constant that is not defined', 'C.x', /constant `x`/],
+    ['an unsigned literal', 'R.attr.x == 1u', /unsigned/],
+    ['bytes', 'R.attr.x == b"a"', /bytes/],
+    ['a map with computed keys', '{R.attr.x: 1} == {}', /keys/],
+    ['`has` on what is no attribute', 'has(R.id)', /has/],
+    ['a variable that hides another', 'R.attr.l.all(R, R == 1)', /hides/],
+    ['a binding', 'cel.bind(x, 1, x == 1)', /bind|cel/],
+    ['what does not parse', 'R.attr.x ==', /does not parse/],
+    ['what cannot be typed', '1 + "a" == 2', /not valid/],
+    ['an optional', 'R.?attr.x == 1', /does not parse/],
+    ['an expression that is too deep', `${'('.repeat(200)}true${')'.repeat(200)}`, /does not parse/],
+  ])('refuses %s, and says where', async (_name, expression, message) => {
+    note(expression);
+    expect(await refusalOf()).toMatch(message);
+    expect(await refusalOf()).toMatch(/^note\.yaml:11: /);
+  });
+
+  it.each([
+    ['a member that is unknown', '      wen: true', /wen/],
+    ['an output of the old form', '      output: { expr: "1" }', /output/],
+    ['an alias', '      name: &x a', /aliases/],
+    ['a member twice', '      roles: [a]', /unique/],
+    ['a second document', '---\napiVersion: api.cerbos.dev/v1', /more than one document/],
+  ])('refuses %s', async (_name, lines, message) => {
+    note('true', lines);
+    expect(await refusalOf({ allowWideningScopes: true })).toMatch(message);
+  });
+
+  it.each([
+    ['a class of characters', '["re[ad]*"]'],
+    ['alternatives', '["{read,write}"]'],
+    ['a question mark', '["rea?"]'],
+    ['an escape', '["rea\\\\*"]'],
+  ])('refuses %s in a pattern', async (_name, actions) => {
+    write(
+      'note.yaml',
+      `apiVersion: api.cerbos.dev/v1\nresourcePolicy:\n  resource: note\n  version: default\n  rules:\n    - { actions: ${actions}, effect: EFFECT_ALLOW, roles: ["*"] }\n`,
+    );
+    expect(await refusalOf()).toMatch(/note\.yaml:6: .*wildcards/);
+  });
+
+  it('names all files with something to refuse at once', async () => {
+    note('V.x');
+    write(
+      'b.yaml',
+      'apiVersion: api.cerbos.dev/v1\nresourcePolicy:\n  resource: b\n  version: default\n  rules:\n    - { actions: [read], effect: EFFECT_ALLOW, derivedRoles: [nobody] }\n',
+    );
+    expect((await refusalOf()).split('\n')).toEqual([
+      expect.stringMatching(/^b\.yaml:6: .*nobody/),
+      expect.stringMatching(/^note\.yaml:11: /),
+    ]);
+  });
+
+  it.each([
+    ['keywords of a schema that are not supported', '{"type":"object","patternProperties":{}}'],
+    ['a format', '{"properties":{"x":{"format":"email"}}}'],
+    ['a reference', '{"$ref":"https://example.com/x"}'],
+  ])('refuses %s', async (_name, schema) => {
+    write('_schemas/note.json', schema);
+    write(
+      'note.yaml',
+      'apiVersion: api.cerbos.dev/v1\nresourcePolicy:\n  resource: note\n  version: default\n  schemas: { resourceSchema: { ref: "cerbos:///note.json" } }\n',
+    );
+    expect(await refusalOf()).toMatch(/_schemas\/note\.json/);
+  });
+
+  it('refuses a scope that may widen, unless it is told not to', async () => {
+    note('true');
+    const scoped =
+      'apiVersion: api.cerbos.dev/v1\nresourcePolicy:\n  resource: note\n  version: default\n  scope: acme\n  rules:\n    - { actions: [write], effect: EFFECT_ALLOW, roles: ["*"] }\n';
+    write('acme.yaml', scoped);
+    expect(await refusalOf()).toMatch(/acme\.yaml/);
+    await (await load({ allowWideningScopes: true })).close();
+  });
+});

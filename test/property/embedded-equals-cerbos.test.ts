@@ -1,0 +1,155 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import { PortcullisError, tenantId, type CheckRequest, type PolicyDecisionPoint } from '@portcullis/core';
+import { cerbosSidecar, type Sidecar } from '@portcullis/pdp/cerbos';
+import { embedded } from '@portcullis/pdp/embedded';
+import { differences } from './embedded-difference.js';
+import { attributes, expression } from './embedded-expressions.js';
+import { anyRequest, imported, policySet, schemaFiles } from './embedded-policy-sets.js';
+
+const rounds = Number(process.env['PORTCULLIS_DIFFERENTIAL'] ?? 1);
+const seed = Number(process.env['PORTCULLIS_SEED'] ?? Date.now() % 2 ** 31);
+const folders: string[] = [];
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true });
+});
+
+/** A folder with a policy a file; the names are the files'. */
+function folderOf(policies: ReadonlyMap<string, unknown>): string {
+  const folder = mkdtempSync(join(tmpdir(), 'portcullis-differential-'));
+  folders.push(folder);
+  for (const [name, policy] of policies) writeFileSync(join(folder, `${name}.json`), JSON.stringify(policy));
+  return folder;
+}
+
+/** The kinds whose policies both take, as one engine each. Cerbos types expressions more strictly, and refuses more. */
+async function engines(
+  policies: Map<string, unknown>,
+): Promise<{ readonly cerbos: Sidecar; readonly inProcess: PolicyDecisionPoint }> {
+  for (;;) {
+    const folder = folderOf(policies);
+    try {
+      const inProcess = await embedded({ policies: folder, allowWideningScopes: true });
+      return { inProcess, cerbos: await cerbosSidecar({ policies: folder, pollMs: 0, allowWideningScopes: true }) };
+    } catch (error) {
+      if (!(error instanceof PortcullisError) || error.code !== 'policies_invalid') throw error;
+      const named = [...new Set([...error.message.matchAll(/\b(e\d+)\.json/g)].map((match) => match[1] ?? ''))];
+      if (named.length === 0) throw error;
+      for (const name of named) policies.delete(name);
+    }
+  }
+}
+
+/** Both engines on a folder; none where Cerbos finds that the permissions of its scopes contradict each other. */
+async function bothOn(folder: string) {
+  const inProcess = await embedded({ policies: folder, allowWideningScopes: true });
+  try {
+    return { inProcess, cerbos: await cerbosSidecar({ policies: folder, pollMs: 0, allowWideningScopes: true }) };
+  } catch (error) {
+    if (error instanceof PortcullisError && error.message.startsWith('Scope permission conflicts')) return undefined;
+    throw error;
+  }
+}
+
+/** A policy whose rules show what an expression is: as a value, and as a condition in each place. */
+function policyOf(kind: string, text: string): unknown {
+  const rule = (action: string, match: unknown) => ({
+    actions: [action],
+    effect: 'EFFECT_ALLOW',
+    roles: ['*'],
+    condition: { match },
+  });
+  return {
+    apiVersion: 'api.cerbos.dev/v1',
+    resourcePolicy: {
+      resource: kind,
+      version: 'default',
+      variables: { local: { value: text } },
+      rules: [
+        { actions: ['value'], effect: 'EFFECT_ALLOW', roles: ['*'], output: { when: { ruleActivated: text } } },
+        rule('condition', { expr: text }),
+        rule('none', { none: { of: [{ expr: text }] } }),
+        rule('variable', { expr: 'V.value == null' }),
+        rule('variable is true', { expr: 'V.value == true' }),
+      ],
+    },
+  };
+}
+
+describe('expressions', () => {
+  it('are what they are to Cerbos', { timeout: 120_000 * rounds }, async () => {
+    for (let round = 0; round < rounds; round++) {
+      const texts = fc.sample(expression, { numRuns: 250, seed: seed + round });
+      const policies = new Map(texts.map((text, index) => [`e${String(index)}`, policyOf(`e${String(index)}`, text)]));
+      const { cerbos, inProcess } = await engines(policies);
+      const kinds = [...policies.keys()];
+      /** One difference for each expression. */
+      const found = new Map<string, string>();
+      let asked = 0;
+      const samples = fc.sample(fc.tuple(attributes, attributes), { numRuns: 12, seed: seed + round });
+      for (const [attr, principalAttr] of samples) {
+        const request: CheckRequest = {
+          principal: { id: 'p', roles: ['r', 'a'], attr: principalAttr },
+          scope: '',
+          questions: kinds.flatMap((kind) => [
+            { resource: { kind, id: '1', tenant: tenantId('t'), attr }, actions: ['value'] },
+            {
+              resource: { kind, id: '1', tenant: tenantId('t'), attr },
+              actions: ['condition', 'none', 'variable', 'variable is true'],
+            },
+          ]),
+        };
+        asked += request.questions.length * 2;
+        for (const difference of await differences(inProcess, cerbos, request)) {
+          const kind = /"kind":"(e\d+)"/.exec(difference)?.[1] ?? '';
+          found.set(texts[Number(kind.slice(1))] ?? '', difference);
+        }
+      }
+      await Promise.all([cerbos.close(), inProcess.close()]);
+      console.log(`seed ${String(seed + round)}: ${String(kinds.length)} expressions, ${String(asked)} answers`);
+      expect([...found].slice(0, 12), `seed ${String(seed + round)}`).toEqual([]);
+    }
+  });
+});
+
+describe('policies', () => {
+  it('decide as in Cerbos', { timeout: 120_000 * rounds }, async () => {
+    let asked = 0;
+    let allowed = 0;
+    const sets = 4 * rounds;
+    let decided = 0;
+    for (let set = 0; set < sets; set++) {
+      const [policies] = fc.sample(policySet, { numRuns: 1, seed: seed + set });
+      const folder = folderOf(new Map([...policies!, ...imported]));
+      mkdirSync(join(folder, '_schemas'));
+      for (const [name, schema] of schemaFiles)
+        writeFileSync(join(folder, '_schemas', `${name}.json`), JSON.stringify(schema));
+      const started = await bothOn(folder);
+      if (started === undefined) continue;
+      const { cerbos, inProcess } = started;
+      const found: string[] = [];
+      for (const { questions, ...request } of fc.sample(anyRequest, { numRuns: 150, seed: seed + set })) {
+        const full: CheckRequest = {
+          ...request,
+          questions: questions.map(({ kind, attr, actions }) => ({
+            resource: { kind, id: '1', tenant: tenantId('t'), attr },
+            actions,
+          })),
+        };
+        const decisions = (await inProcess.check(full)).flat();
+        asked += decisions.length;
+        allowed += decisions.filter(({ effect }) => effect === 'allow').length;
+        found.push(...(await differences(inProcess, cerbos, full)));
+      }
+      await Promise.all([cerbos.close(), inProcess.close()]);
+      decided++;
+      expect(found.slice(0, 4), `seed ${String(seed + set)}, ${folder}`).toEqual([]);
+    }
+    console.log(
+      `seed ${String(seed)}: ${String(decided)} policy sets, ${String(asked)} answers, ${String(allowed)} allows`,
+    );
+  });
+});

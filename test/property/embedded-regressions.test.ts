@@ -1,0 +1,93 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { tenantId, type Attributes, type PolicyDecisionPoint } from '@portcullis/core';
+import { cerbosSidecar } from '@portcullis/pdp/cerbos';
+import { embedded } from '@portcullis/pdp/embedded';
+import { differences } from './embedded-difference.js';
+
+/** Where the two once differed, or where what Cerbos does is not what one would guess. */
+const expressions = {
+  erredVariable: 'V.erred == null',
+  keyThatIsNoText: '1.0 in R.attr.m',
+  hasOnScalar: 'has(R.attr.n.x) || has(R.attr.s.x) || has(R.attr.z.x)',
+  hasOnList: '!has(R.attr.l.x)',
+  doubleAsText: 'string(R.attr.n)',
+  astralOrder: 'R.attr.s < "\u{1f600}"',
+  doubleIndex: 'R.attr.l[R.attr.i]',
+} as const;
+const head = { apiVersion: 'api.cerbos.dev/v1' };
+const allow = { actions: ['read'], effect: 'EFFECT_ALLOW', roles: ['*'] };
+const consent = 'SCOPE_PERMISSIONS_REQUIRE_PARENTAL_CONSENT_FOR_ALLOWS';
+const resource = (kind: string, scope: string, more: object): object => ({
+  ...head,
+  resourcePolicy: { resource: kind, version: 'default', scope, ...more },
+});
+const policies: readonly object[] = [
+  ...Object.entries(expressions).map(([kind, expr]) =>
+    resource(kind, '', {
+      variables: { local: { erred: 'R.attr.missing.x' } },
+      rules: [
+        { ...allow, output: { when: { ruleActivated: expr } } },
+        { ...allow, actions: ['condition'], condition: { match: { expr } } },
+        { ...allow, actions: ['none'], condition: { match: { none: { of: [{ expr }] } } } },
+      ],
+    }),
+  ),
+  // Schemas: the base policy's count, and none where the scope has policies but none for the kind.
+  resource('memo', '', { schemas: { resourceSchema: { ref: 'cerbos:///memo.json' } }, rules: [allow] }),
+  resource('letter', '', { schemas: { resourceSchema: { ref: 'cerbos:///memo.json' } }, rules: [allow] }),
+  resource('letter', 'a', { scopePermissions: consent, rules: [] }),
+  // A role policy forbids what it does not allow, for a kind that any policy of its scope speaks of.
+  { ...head, rolePolicy: { role: 'helper', rules: [{ resource: 'memo', allowActions: ['write'] }] } },
+  {
+    ...head,
+    principalPolicy: {
+      principal: 'somebody-else',
+      version: 'default',
+      rules: [{ resource: '*', actions: [{ action: 'nothing', effect: 'EFFECT_DENY' }] }],
+    },
+  },
+];
+const kinds = [...Object.keys(expressions), 'memo', 'letter', 'unknown'];
+const attributes: readonly Attributes[] = [
+  {},
+  { n: 1, s: '\uffee', z: null, l: ['a', 'b'], i: 1, m: { '1': 1 }, title: 'x' },
+  { n: 1e6, s: {}, z: 1, l: {}, i: 1.5, m: [1] },
+  { n: -0, s: 'a', z: [], l: [], i: -1, m: 'x' },
+  { n: 999999.5, s: null, l: [[]], i: 0 },
+  { n: 1e-5, s: '\u{1f601}', l: ['x'], i: '0' },
+];
+
+let folder: string;
+let engines: readonly [PolicyDecisionPoint, PolicyDecisionPoint];
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'portcullis-regressions-'));
+  for (const [index, policy] of policies.entries())
+    writeFileSync(join(folder, `p${String(index)}.json`), JSON.stringify(policy));
+
+  mkdirSync(join(folder, '_schemas'));
+  writeFileSync(join(folder, '_schemas', 'memo.json'), JSON.stringify({ type: 'object', required: ['title'] }));
+  engines = await Promise.all([embedded({ policies: folder }), cerbosSidecar({ policies: folder, pollMs: 0 })]);
+});
+afterAll(async () => {
+  await Promise.all(engines.map((engine) => engine.close()));
+  rmSync(folder, { recursive: true });
+});
+
+describe('what once differed', () => {
+  it.each(kinds)('is decided alike: %s', async (kind) => {
+    for (const attr of attributes)
+      for (const scope of ['', 'a', 'a.b', 'c'])
+        for (const role of ['member', 'helper']) {
+          const asked = { kind, id: '1', tenant: tenantId('t'), attr };
+          const request = {
+            principal: { id: 'p', roles: [role], attr: {} },
+            scope,
+            questions: ['read', 'condition', 'none', 'write'].map((action) => ({ resource: asked, actions: [action] })),
+          };
+          expect(await differences(...engines, request)).toEqual([]);
+        }
+  });
+});
