@@ -4,7 +4,7 @@ import type { CelMap } from '../cel/value.js';
 const maxDepth = 64;
 
 /** Attributes that are no JSON, or are nested too deep: the question is not answered. */
-export class UnreadableAttributes extends Error {
+class UnreadableAttributes extends Error {
   override readonly name = 'UnreadableAttributes';
 }
 
@@ -24,7 +24,7 @@ function read(value: unknown, depth: number): CelMap[string] {
   if (depth > maxDepth) throw new UnreadableAttributes('nested too deep');
   switch (typeof value) {
     case 'string':
-      if (/\p{Surrogate}/u.test(value)) throw new UnreadableAttributes('half a surrogate pair');
+      if (hasHalfPair(value)) throw new UnreadableAttributes('half a surrogate pair');
       return value;
     case 'boolean':
       return value;
@@ -38,6 +38,18 @@ function read(value: unknown, depth: number): CelMap[string] {
     default:
       throw new UnreadableAttributes(`a ${typeof value}`);
   }
+}
+
+/** Whether a text has half a surrogate pair in it. A loop, because this is asked of each text of each question. */
+function hasHalfPair(text: string): boolean {
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index);
+    if (unit < 0xd800 || unit > 0xdfff) continue;
+    const next = text.charCodeAt(index + 1);
+    if (unit > 0xdbff || !(next >= 0xdc00 && next <= 0xdfff)) return true;
+    index++;
+  }
+  return false;
 }
 
 function readMap(value: object, depth: number): CelMap {

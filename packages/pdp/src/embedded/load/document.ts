@@ -140,7 +140,6 @@ export type PolicyDocumentOf = z.infer<typeof policyDocument>;
 export type ResourcePolicy = z.infer<typeof resourcePolicy>;
 export type PrincipalPolicy = z.infer<typeof principalPolicy>;
 export type RolePolicy = z.infer<typeof rolePolicy>;
-export type DerivedRoles = z.infer<typeof derivedRoles>;
 export type Variables = z.infer<typeof variables>;
 export type Constants = z.infer<typeof constants>;
 export type OutputOf = z.infer<typeof output>;
