@@ -18,6 +18,8 @@ const fields = [
   ...['R.attr.l.x', 'R.attr.n.x', 'R.attr.b.x', 'R.attr.constructor', 'R.attr.__proto__', 'R.attr.m.x.y', 'P.attr.n'],
   ...['R.attr.m.toString', 'R.attr.k.x.y'],
 ];
+/** Ranges that are lists for certain. */
+const lists = fc.constantFrom('P.roles', '[R.attr.n, R.attr.s, 1, "a", null]', '[1, 2.0]', '[R.attr.i, R.attr.b]');
 const operators = ['==', '!=', '<', '<=', '>', '>=', 'in', '+', '-', '*', '/', '%', '&&', '||', '==', '&&', '||', 'in'];
 const unaryFunctions = ['size', 'string'];
 const binaryFunctions = ['hasIntersection', 'isSubset', 'intersect', 'except'];
@@ -52,10 +54,17 @@ export const expression: fc.Arbitrary<string> = fc.letrec<{ node: string; leaf: 
       .tuple(fc.constantFrom('lowerAscii', 'upperAscii', 'size'), tie('leaf'))
       .map(([name, value]) => `(${value}).${name}()`),
     fc
-      .tuple(tie('leaf'), fc.constantFrom('all', 'exists', 'exists_one', 'filter', 'map'), tie('node'), tie('leaf'))
+      .tuple(tie('leaf'), fc.constantFrom('all', 'exists', 'exists_one'), tie('node'), tie('leaf'))
+      .map(([range, macro, body, other]) => `(${range}).${macro}(v, ${withVariable(body, other)})`),
+    // Over a map, Cerbos goes in another order each time: there, only how many there are is compared.
+    fc
+      .tuple(tie('leaf'), fc.constantFrom('filter', 'map'), tie('node'), tie('leaf'))
+      .map(([range, macro, body, other]) => `size((${range}).${macro}(v, ${withVariable(body, other)}))`),
+    fc
+      .tuple(lists, fc.constantFrom('filter', 'map'), tie('node'), tie('leaf'))
       .map(([range, macro, body, other]) => `(${range}).${macro}(v, ${withVariable(body, other)})`),
     fc
-      .tuple(tie('leaf'), tie('leaf'), fc.constantFrom('==', '>', 'in', '<'))
+      .tuple(lists, tie('leaf'), fc.constantFrom('==', '>', 'in', '<'))
       .map(([range, other, operator]) => `(${range}).map(v, v ${operator} ${other}, [v, ${other}])`),
     fc.array(tie('leaf'), { maxLength: 3 }).map((items) => `[${items.join(', ')}]`),
     fc.tuple(tie('leaf'), tie('leaf')).map(([one, other]) => `{"k": ${one}, "__proto__": ${other}}`),

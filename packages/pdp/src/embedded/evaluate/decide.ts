@@ -118,13 +118,18 @@ function decideForRole(ground: Ground, question: Question, action: string, role:
   const scopes = table.resources.get(question.policyVersion);
   const roles = [role, ...(table.parentRoles.get(question.scope)?.get(role) ?? [])];
   for (const scope of resourceScopes) {
-    const forbidding = roles.find((one) => forbids(ground, question, scope, one, action));
-    if (forbidding !== undefined) return { effect: 'deny', policy: rolePolicyName(forbidding, scope), scope };
     const kinds = scopes?.get(scope);
-    if (kinds === undefined) continue;
-    const effect = apply(rowsFor(kinds, kind, action, roles), question, outputs);
-    if (effect === 'deny') return { effect, policy, scope };
-    if (effect === 'allow' && !table.consentScopes.has(scope)) return { effect, policy, scope };
+    let allowed = false;
+    for (const [position, one] of roles.entries()) {
+      if (forbids(ground, question, scope, one, action))
+        return { effect: 'deny', policy: rolePolicyName(one, scope), scope };
+      if (kinds === undefined) continue;
+      // What is for everybody is looked at once, with the first role.
+      const effect = apply(rowsFor(kinds, kind, action, position === 0 ? [one, '*'] : [one]), question, outputs);
+      if (effect === 'deny') return { effect, policy, scope };
+      allowed ||= effect === 'allow';
+    }
+    if (allowed && !table.consentScopes.has(scope)) return { effect: 'allow', policy, scope };
   }
   return { effect: undefined, policy, scope: '' };
 }
@@ -137,8 +142,6 @@ function rowsFor(kinds: ByName<ByName<ByRole>>, kind: string, action: string, ro
         const found = byRole.get(role);
         if (found !== undefined) rows.push(...found);
       }
-      const everybody = byRole.get('*');
-      if (everybody !== undefined) rows.push(...everybody);
     }),
   );
   return rows;
