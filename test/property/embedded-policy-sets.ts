@@ -120,19 +120,18 @@ function principalPolicy(principal: string, scope: string, needsConsent: boolean
 }
 
 function rolePolicy(role: string, scope: string, needsConsent: boolean): fc.Arbitrary<object> {
-  const allow = (conditional: boolean) =>
-    merged(
-      fc.record({
-        resource: fc.constantFrom(...(conditional ? ['k1', 'k2'] : ['k1', 'k2', 'k*', '*'])),
-        allowActions: some(...actions),
-      }),
-      conditional ? plainCondition : fc.constant({}),
-    );
+  const allow = (kind: string) => merged(fc.record({ resource: fc.constant(kind), allowActions: some(...actions) }));
+  const conditional = (kind: string) => merged(allow(kind), plainCondition);
+  const rulesOf = fc.oneof(
+    fc.array(fc.constantFrom('k1', 'k2', 'k*', '*').chain(allow), { minLength: 1, maxLength: 3 }),
+    some('k1', 'k2', 'k_3').chain((kinds) => fc.tuple(...kinds.map(conditional))),
+    fc.constantFrom('k*', '*').chain((kind) => fc.tuple(conditional(kind))),
+  );
   return fc
     .record({
       // One parent at most: with two, which of two denials is named is for Cerbos's order of them to say.
       parentRoles: role === 'h1' ? fc.constantFrom([], ['r1'], ['r2'], ['h2']) : fc.constant([]),
-      rules: fc.array(fc.boolean().chain(allow), { minLength: 1, maxLength: 3 }),
+      rules: rulesOf,
     })
     .map(({ parentRoles, rules }) => ({
       ...head,

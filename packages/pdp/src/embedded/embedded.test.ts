@@ -248,6 +248,23 @@ describe('loading', () => {
     expect(await refusalOf()).toMatch(/_schemas\/note\.json/);
   });
 
+  it.each([
+    ['a wildcard', '"*"', false],
+    ['the same kind', 'note', false],
+    ['another kind', 'memo', true],
+  ])(
+    'of a role policy with a condition, takes no second rule that may speak of the kind: %s',
+    async (_name, kind, taken) => {
+      note('true');
+      write(
+        'role.yaml',
+        `apiVersion: api.cerbos.dev/v1\nrolePolicy:\n  role: helper\n  rules:\n    - { resource: note, allowActions: [read], condition: { match: { expr: "true" } } }\n    - { resource: ${kind}, allowActions: [read] }\n`,
+      );
+      if (taken) await (await load()).close();
+      else expect(await refusalOf()).toMatch(/role\.yaml:5: .*one rule for each kind/);
+    },
+  );
+
   it('refuses a scope that may widen, unless it is told not to', async () => {
     note('true');
     const scoped =

@@ -46,11 +46,19 @@ export function addRolePolicy(table: Table, place: Place, policy: RolePolicy): s
   return rolePolicyName(role, scope);
 }
 
-/** Cerbos 0.51 takes one condition for the other when it is asked for several actions at once. */
+/**
+ * Conditions beside rules that speak of the same kind: Cerbos 0.51, asked for several actions at once, was seen to take
+ * one condition for another.
+ */
 function refuseMixedConditions(place: Place, { rules }: RolePolicy): void {
-  const conditional = new Set(rules.filter(({ condition }) => condition !== undefined).map(({ resource }) => resource));
-  if (conditional.size > 1 && [...conditional].some(isPattern))
-    throw refusal(place, ['rolePolicy', 'rules'], 'conditions on kinds with wildcards and on others are not supported');
+  const kinds = rules.map(({ resource }) => resource);
+  const overlap = rules.length > 1 && (kinds.some(isPattern) || new Set(kinds).size < kinds.length);
+  if (overlap && rules.some(({ condition }) => condition !== undefined))
+    throw refusal(
+      place,
+      ['rolePolicy', 'rules'],
+      'conditions are only supported with one rule for each kind, by its name',
+    );
 }
 
 /** Replaces each role's parents by all that they stand for in turn, within the scope. */
