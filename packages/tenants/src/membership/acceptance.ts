@@ -3,10 +3,14 @@ import { requireGoodStanding } from '../registry/registry.js';
 import { covers, isBuiltInRole } from '../roles/covers.js';
 import type { TenantStore } from '../store/store.js';
 import type { Invitation } from './invitation.js';
+import { systemPrefix } from './actor.js';
 import { providerOf, unstoredRoles, type UnstoredRoles } from './unstored-roles.js';
 
-/** Before the key of an operator who invited: an operator is no member, and none that was removed. */
-export const operatorPrefix = 'operator:';
+/**
+ * Before the key of an operator who invited: an operator is no member, and none that was removed. No `Identity.key`
+ * begins with `#`, since no provider is without a name.
+ */
+export const operatorPrefix = '#operator:';
 
 /** Who comes with an invitation, to which tenant. */
 export interface Acceptance {
@@ -74,7 +78,7 @@ async function requireInviter(
   store: TenantStore,
   { invitation: { tenantId, invitedBy, roles }, tenant, unstored }: Acceptance,
 ): Promise<void> {
-  if (invitedBy.startsWith(operatorPrefix) || invitedBy.startsWith('system:')) return;
+  if (invitedBy.startsWith(operatorPrefix) || invitedBy.startsWith(systemPrefix)) return;
   if (!tenant.settings.identityProviders.some(({ provider }) => provider === providerOf(invitedBy)))
     throw invalid('the provider of whoever invited is not bound to the tenant any more');
   const stored = await store.getMembership(tenantId, invitedBy);

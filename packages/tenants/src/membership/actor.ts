@@ -26,11 +26,14 @@ export interface SystemActor {
  */
 export type Actor = TenantContext | OperatorContext | SystemActor;
 
+/** Before the name of a system in the place of a key. No `Identity.key` begins with `#`. */
+export const systemPrefix = '#system:';
+
 /** An actor in one tenant. */
 export interface Authority {
   /** What it has in the tenant, now. */
   readonly roles: readonly string[];
-  /** `Identity.key`, or `system:` and the name. */
+  /** `Identity.key`, or `systemPrefix` and the name. */
   readonly key: string;
   readonly isOperator: boolean;
   /** What its changes are recorded with. */
@@ -57,7 +60,7 @@ export async function authorityIn(
   const { system, requestId, reason } = actor;
   return {
     roles: builtInRoles,
-    key: `system:${system}`,
+    key: `${systemPrefix}${system}`,
     isOperator: false,
     change: { author: { system }, tenant, requestId, ...(reason === undefined ? {} : { reason }) },
   };

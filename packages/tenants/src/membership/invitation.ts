@@ -8,7 +8,7 @@ export interface Invitation {
   /** The address that the invited person's identity provider has to vouch for, in lower case. */
   readonly email: string;
   readonly roles: readonly string[];
-  /** `Identity.key` of who invited; after `operator:` for an operator. `system:` and the name for a system. */
+  /** `Identity.key` of who invited; after `#operator:` for an operator; `#system:` and the name for a system. */
   readonly invitedBy: string;
   /** SHA-256 of the secret, base64url. */
   readonly secretHash: string;

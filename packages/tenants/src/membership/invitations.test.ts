@@ -122,7 +122,7 @@ describe('an invitation', () => {
     const operator = operatorFor({ tenants: ['acme'] });
     for (const [index, actor] of [operator, { system: 'sign-up', requestId: 'r' }].entries()) {
       const { invitation, token } = await service.create(actor, acme, { email: 'bob@example.com', roles: ['owner'] });
-      expect(invitation.invitedBy).toBe(['operator:test#operator', 'system:sign-up'][index]);
+      expect(invitation.invitedBy).toBe(['#operator:test#operator', '#system:sign-up'][index]);
       expect(await outcome(service.accept(bob({ subject: `bob${String(index)}` }), token, 'r'))).toBe('done');
     }
   });
