@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import {
   PortcullisError,
+  type Attributes,
   type AttributeValue,
   type CallOptions,
   type CheckRequest,
@@ -37,6 +38,8 @@ export interface EmbeddedOptions {
   readonly schemaEnforcement?: 'none' | 'warn' | 'reject' | undefined;
   /** The policy version that is asked for. @defaultValue `default` */
   readonly policyVersion?: string | undefined;
+  /** What the expressions of all policies read as `globals`. @defaultValue nothing */
+  readonly globals?: Attributes | undefined;
   /** Lets scoped policies widen what the base policy allows. @defaultValue `false` */
   readonly allowWideningScopes?: boolean | undefined;
 }
@@ -62,6 +65,7 @@ export async function embedded(options: EmbeddedOptions): Promise<PolicyDecision
   if (options.allowWideningScopes !== true) await refuseWhatLintFinds(folder);
   const table = compilePolicies(await readFolder(folder));
   const rejects = (options.schemaEnforcement ?? 'reject') === 'reject';
+  const globals = readAttributes(options.globals ?? {});
   let closed = false;
 
   function answer(request: CheckRequest): readonly (readonly Decision[])[] {
@@ -72,7 +76,13 @@ export async function embedded(options: EmbeddedOptions): Promise<PolicyDecision
     const principal = principalOf(request);
     const callId = randomUUID();
     return request.questions.map((question) => {
-      const asked = new Question(principal, resourceOf(question), request.scope, policyVersion || 'default');
+      const asked = new Question({
+        principal,
+        resource: resourceOf(question),
+        scope: request.scope,
+        policyVersion: policyVersion || 'default',
+        globals,
+      });
       const verdicts = verdictsOn(table, asked, question.actions, rejects);
       return toDecisions(question, verdicts, policyVersion, callId, startedAt);
     });

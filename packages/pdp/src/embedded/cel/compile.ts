@@ -1,5 +1,5 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
-import type { Expression } from './expression.js';
+import type { Evaluate, Expression } from './expression.js';
 import { functions } from './functions.js';
 import { macros } from './macros.js';
 import { binaryOperators, isInt, logical, negated } from './operators.js';
@@ -22,13 +22,14 @@ export interface Names {
  * @throws Unsupported
  */
 export function compileExpression(text: string, names: Names): Expression {
-  return new Compiler(names).node(parseExpression(text));
+  const ast = parseExpression(text);
+  return { text, ast, evaluate: new Compiler(names).node(ast) };
 }
 
 const roots = new Set(['request', 'R', 'P', 'V', 'C', 'G', 'variables', 'constants', 'globals', 'runtime']);
 
 /** The fields of the principal and the resource, by the names that policies give them. */
-const fields: Readonly<Record<'P' | 'R', Readonly<Record<string, Expression>>>> = {
+const fields: Readonly<Record<'P' | 'R', Readonly<Record<string, Evaluate>>>> = {
   P: {
     id: ({ principal }) => principal.id,
     roles: ({ principal }) => principal.roles,
@@ -54,7 +55,7 @@ class Compiler {
     this.#names = names;
   }
 
-  node(node: ASTNode): Expression {
+  node(node: ASTNode): Evaluate {
     switch (node.op) {
       case 'value':
         return literal(node.args);
@@ -100,7 +101,7 @@ class Compiler {
     }
   }
 
-  #identifier(name: string): Expression {
+  #identifier(name: string): Evaluate {
     const depth = this.#locals.lastIndexOf(name);
     if (depth >= 0) return ({ locals }) => locals[depth] ?? null;
     throw new Unsupported(
@@ -108,7 +109,7 @@ class Compiler {
     );
   }
 
-  #select(operand: ASTNode, name: string): Expression {
+  #select(operand: ASTNode, name: string): Evaluate {
     const known = this.#field(operand, name);
     if (known !== undefined) return known;
     const value = this.node(operand);
@@ -116,7 +117,7 @@ class Compiler {
   }
 
   /** A field of what the request, the policy or its constants are: these are known when the policies are loaded. */
-  #field(operand: ASTNode, name: string): Expression | undefined {
+  #field(operand: ASTNode, name: string): Evaluate | undefined {
     const message = this.#message(operand);
     if (message !== undefined) {
       const field = Object.hasOwn(fields[message], name) ? fields[message][name] : undefined;
@@ -150,17 +151,17 @@ class Compiler {
     return node.op === 'id' && roots.has(node.args) && !this.#locals.includes(node.args) ? node.args : undefined;
   }
 
-  #call(name: string, args: readonly ASTNode[]): Expression {
+  #call(name: string, args: readonly ASTNode[]): Evaluate {
     if (name === 'has') return this.#has(args);
     return this.#apply(`${name}/${String(args.length)}`, args);
   }
 
-  #method(name: string, receiver: ASTNode, args: readonly ASTNode[]): Expression {
+  #method(name: string, receiver: ASTNode, args: readonly ASTNode[]): Evaluate {
     if (Object.hasOwn(macros, name) && args.length >= 2) return this.#macro(name, receiver, args);
     return this.#apply(`.${name}/${String(args.length + 1)}`, [receiver, ...args]);
   }
 
-  #apply(key: string, args: readonly ASTNode[]): Expression {
+  #apply(key: string, args: readonly ASTNode[]): Evaluate {
     const run = functions.get(key);
     if (run === undefined)
       throw new Unsupported(`the function \`${key.replace(/^\.|\/\d+$/g, '')}\` is not supported in this form`);
@@ -176,7 +177,7 @@ class Compiler {
     };
   }
 
-  #has([node, ...more]: readonly ASTNode[]): Expression {
+  #has([node, ...more]: readonly ASTNode[]): Evaluate {
     if (node?.op !== '.' || more.length > 0) throw new Unsupported('`has` is only supported on a field');
     const [operand, name] = node.args;
     if (this.#message(operand) !== undefined || this.#root(operand) !== undefined || !isPath(operand))
@@ -190,7 +191,7 @@ class Compiler {
     };
   }
 
-  #macro(name: string, receiver: ASTNode, [variable, ...bodies]: readonly ASTNode[]): Expression {
+  #macro(name: string, receiver: ASTNode, [variable, ...bodies]: readonly ASTNode[]): Evaluate {
     const macro = macros[name];
     const bodiesAllowed = name === 'map' ? 2 : 1;
     if (macro === undefined || variable?.op !== 'id' || bodies.length > bodiesAllowed)
@@ -212,7 +213,7 @@ function isPath(node: ASTNode): boolean {
   return node.op === 'id' || ((node.op === '.' || node.op === '[]') && isPath(node.args[0]));
 }
 
-function literal(value: unknown): Expression {
+function literal(value: unknown): Evaluate {
   if (typeof value === 'bigint' && !isInt(value)) throw new Unsupported(`the number \`${String(value)}\` is too large`);
   switch (typeof value) {
     case 'string':
@@ -231,7 +232,7 @@ function keyOf(key: ASTNode): string {
   throw new Unsupported('keys of map literals are only supported as string literals');
 }
 
-function index(value: Expression, key: Expression): Expression {
+function index(value: Evaluate, key: Evaluate): Evaluate {
   return (activation) => {
     const container = value(activation);
     const at = key(activation);
@@ -244,7 +245,7 @@ function index(value: Expression, key: Expression): Expression {
   };
 }
 
-function list(items: readonly Expression[]): Expression {
+function list(items: readonly Evaluate[]): Evaluate {
   return (activation) => {
     const values: CelValue[] = [];
     for (const item of items) {
@@ -256,7 +257,7 @@ function list(items: readonly Expression[]): Expression {
   };
 }
 
-function map(entries: readonly (readonly [string, Expression])[]): Expression {
+function map(entries: readonly (readonly [string, Evaluate])[]): Evaluate {
   if (new Set(entries.map(([key]) => key)).size !== entries.length)
     throw new Unsupported('a map literal has a key twice');
   return (activation) => {
@@ -277,7 +278,7 @@ export function mapOf(entries: readonly (readonly [string, CelValue])[]): CelMap
   return map;
 }
 
-function ternary(condition: Expression, whenTrue: Expression, whenFalse: Expression): Expression {
+function ternary(condition: Evaluate, whenTrue: Evaluate, whenFalse: Evaluate): Evaluate {
   return (activation) => {
     const chosen = condition(activation);
     if (typeof chosen !== 'boolean') return failed;
@@ -285,18 +286,18 @@ function ternary(condition: Expression, whenTrue: Expression, whenFalse: Express
   };
 }
 
-function not(value: Expression): Expression {
+function not(value: Evaluate): Evaluate {
   return (activation) => {
     const result = value(activation);
     return typeof result === 'boolean' ? !result : failed;
   };
 }
 
-function minus(value: Expression): Expression {
+function minus(value: Evaluate): Evaluate {
   return (activation) => negated(value(activation));
 }
 
-function binary(operator: string, left: Expression, right: Expression): Expression {
+function binary(operator: string, left: Evaluate, right: Evaluate): Evaluate {
   const run = binaryOperators[operator];
   if (run === undefined) throw new Unsupported(`the operator \`${operator}\` is not supported`);
   return (activation) => {

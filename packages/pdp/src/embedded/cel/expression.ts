@@ -1,3 +1,4 @@
+import type { ASTNode } from '@marcbachmann/cel-js';
 import type { CelMap, CelResult, CelValue } from './value.js';
 
 /** What an expression reads of the principal. */
@@ -23,9 +24,28 @@ export interface Activation {
   /** The variables of the policy that the expression is of; one that erred is null. */
   readonly variables: CelMap;
   readonly constants: CelMap;
+  /** What whoever runs the engine set for all policies. */
+  readonly globals: CelMap;
+  readonly runtime: Runtime;
   /** The iteration variables of macros, by depth. */
   readonly locals: CelValue[];
 }
 
+/** What an expression reads of the question's circumstances; each is found out when it is first asked for. */
+export interface Runtime {
+  /** The derived roles of the policies in sight whose conditions the principal meets. */
+  readonly effectiveDerivedRoles: readonly string[];
+  /** The time of the question, in milliseconds since 1970: one and the same for all its expressions. */
+  readonly nowMs: number;
+}
+
+/** Evaluates an expression. */
+export type Evaluate = (activation: Activation) => CelResult;
+
 /** A compiled expression. */
-export type Expression = (activation: Activation) => CelResult;
+export interface Expression {
+  /** As it stands in the policy. */
+  readonly text: string;
+  readonly ast: ASTNode;
+  readonly evaluate: Evaluate;
+}

@@ -1,8 +1,8 @@
-import type { Activation, Expression } from './expression.js';
+import type { Activation, Evaluate } from './expression.js';
 import { failed, isList, isMap, type CelResult, type CelValue } from './value.js';
 
 /** A macro over a list, or over the keys of a map: what each item gives, taken together. */
-export type Macro = (range: Expression, depth: number, body: Expression, result?: Expression) => Expression;
+export type Macro = (range: Evaluate, depth: number, body: Evaluate, result?: Evaluate) => Evaluate;
 
 /** The macros of one variable. */
 export const macros: Readonly<Record<string, Macro>> = {
@@ -42,7 +42,7 @@ function quantifier(decides: boolean): Macro {
     });
 }
 
-function over(range: Expression, run: (items: readonly CelValue[], activation: Activation) => CelResult): Expression {
+function over(range: Evaluate, run: (items: readonly CelValue[], activation: Activation) => CelResult): Evaluate {
   return (activation) => {
     const items = range(activation);
     if (isList(items)) return run(items, activation);
@@ -50,7 +50,7 @@ function over(range: Expression, run: (items: readonly CelValue[], activation: A
   };
 }
 
-function at(activation: Activation, depth: number, item: CelValue, body: Expression): CelResult {
+function at(activation: Activation, depth: number, item: CelValue, body: Evaluate): CelResult {
   activation.locals[depth] = item;
   return body(activation);
 }
@@ -59,7 +59,7 @@ function collect(
   items: readonly CelValue[],
   activation: Activation,
   depth: number,
-  condition: Expression | undefined,
+  condition: Evaluate | undefined,
   result: (item: CelValue) => CelResult,
 ): CelResult {
   const collected: CelValue[] = [];

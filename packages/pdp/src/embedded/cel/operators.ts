@@ -1,4 +1,4 @@
-import type { Expression } from './expression.js';
+import type { Evaluate } from './expression.js';
 import { compare, equals, failed, isList, isMap, type CelResult, type CelValue } from './value.js';
 
 const minInt = -(2n ** 63n);
@@ -87,7 +87,7 @@ export function negated(value: CelResult): CelResult {
 }
 
 /** `&&` and `||`: what decides wins over a failure, on either side. */
-export function logical(decides: boolean, left: Expression, right: Expression): Expression {
+export function logical(decides: boolean, left: Evaluate, right: Evaluate): Evaluate {
   return (activation) => {
     const one = left(activation);
     if (one === decides) return decides;

@@ -2,14 +2,14 @@ import type { PolicyFolder } from '../load/folder.js';
 import { refusal } from '../load/place.js';
 import { conditionAt, policyNames, type Exports } from './expressions.js';
 import { distinctRoles } from './rules.js';
-import type { ConditionIn } from './table.js';
+import type { DerivedRoleIn } from './table.js';
 
 /** A derived role: who may have it, and when. */
 export interface DerivedRole {
   /** The name of the set that policies import. */
   readonly set: string;
   readonly parentRoles: readonly string[];
-  readonly when: ConditionIn;
+  readonly when: DerivedRoleIn;
 }
 
 /**
@@ -30,7 +30,7 @@ export function derivedRoleNames({ policies }: PolicyFolder, exports: Exports): 
       roles.set(name, {
         set,
         parentRoles: distinctRoles(parentRoles),
-        when: { condition: conditionAt(names, path, condition), parameters: names.parameters },
+        when: { name, condition: conditionAt(names, path, condition), parameters: names.parameters },
       });
     }
   }

@@ -126,18 +126,29 @@ export function conditionAt(
 function matchAt(place: Place, path: Path, match: Match, names: Names): Condition {
   if ('expr' in match) {
     const expression = expressionAt(place, [...path, 'expr'], match.expr, names);
-    return (activation) => expression(activation) === true;
+    const { evaluate } = expression;
+    return { isMet: (activation) => evaluate(activation) === true, tree: { op: 'expr', expression } };
   }
   const [operator, { of }] = operatorOf(match);
   const conditions = of.map((part, position) => matchAt(place, [...path, operator, 'of', position], part, names));
+  return { isMet: taken(operator, conditions), tree: { op: operator, of: conditions.map(({ tree }) => tree) } };
+}
+
+/** Conditions taken together. */
+function taken(operator: 'all' | 'any' | 'none', conditions: readonly Condition[]): Condition['isMet'] {
   switch (operator) {
     case 'all':
-      return (activation) => conditions.every((condition) => condition(activation));
+      return (activation) => conditions.every(({ isMet }) => isMet(activation));
     case 'any':
-      return (activation) => conditions.some((condition) => condition(activation));
+      return (activation) => conditions.some(({ isMet }) => isMet(activation));
     case 'none':
-      return (activation) => !conditions.some((condition) => condition(activation));
+      return (activation) => !conditions.some(({ isMet }) => isMet(activation));
   }
+}
+
+/** A condition that is met where another is not. */
+export function negation({ isMet, tree }: Condition): Condition {
+  return { isMet: (activation) => !isMet(activation), tree: { op: 'none', of: [tree] } };
 }
 
 function operatorOf(

@@ -7,7 +7,7 @@ import { conditionAt, policyNames, type Exports } from './expressions.js';
 import { policyName, sanitized } from './names.js';
 import { distinctRoles, needsConsent, outputsAt, withConsent } from './rules.js';
 import { policySchemas } from './schemas.js';
-import type { ByName, ByRole, ConditionIn, Row, Table } from './table.js';
+import type { ByName, ByRole, DerivedRoleIn, Row, Table } from './table.js';
 
 /** What the policies of a folder share. */
 export interface Shared {
@@ -65,9 +65,9 @@ function rolesOf(
   { roles = [], derivedRoles = [] }: ResourcePolicy['rules'][number],
   { importDerivedRoles = [] }: ResourcePolicy,
   shared: Shared,
-): readonly (readonly [string, ConditionIn | undefined])[] {
+): readonly (readonly [string, DerivedRoleIn | undefined])[] {
   if (roles.length + derivedRoles.length === 0) throw refusal(place, path, 'the rule is for nobody');
-  const found = distinctRoles(roles).map((role): readonly [string, ConditionIn | undefined] => [role, undefined]);
+  const found = distinctRoles(roles).map((role): readonly [string, DerivedRoleIn | undefined] => [role, undefined]);
   for (const name of new Set(derivedRoles)) {
     const derived = shared.derivedRoles.get(name);
     if (derived === undefined || !importDerivedRoles.includes(derived.set))

@@ -1,5 +1,5 @@
 import type { OutputOf } from '../load/document.js';
-import { expressionAt, type PolicyNames } from './expressions.js';
+import { expressionAt, negation, type PolicyNames } from './expressions.js';
 import type { Row } from './table.js';
 
 /** Whether a policy can only narrow what the scopes above it give. */
@@ -16,7 +16,7 @@ export function distinctRoles(roles: readonly string[]): readonly string[] {
 export function withConsent(needed: boolean, row: Row): Row {
   const { condition } = row;
   if (!needed || row.effect === 'deny' || condition === undefined) return row;
-  return { ...row, effect: 'deny', condition: (activation) => !condition(activation) };
+  return { ...row, effect: 'deny', condition: negation(condition) };
 }
 
 export function outputsAt(

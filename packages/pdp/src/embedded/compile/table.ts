@@ -2,8 +2,16 @@ import type { Activation, Expression } from '../cel/expression.js';
 import type { CelMap } from '../cel/value.js';
 import type { NameMatcher } from './glob.js';
 
+/** A condition as its policy says it. */
+export type ConditionTree =
+  | { readonly op: 'expr'; readonly expression: Expression }
+  | { readonly op: 'all' | 'any' | 'none'; readonly of: readonly ConditionTree[] };
+
 /** A condition: an expression that errs, or is no boolean, is not met. */
-export type Condition = (activation: Activation) => boolean;
+export interface Condition {
+  readonly isMet: (activation: Activation) => boolean;
+  readonly tree: ConditionTree;
+}
 
 /** The variables and constants that the expressions of one policy see. */
 export interface Parameters {
@@ -18,13 +26,18 @@ export interface ConditionIn {
   readonly parameters: Parameters;
 }
 
+/** The condition of a derived role. */
+export interface DerivedRoleIn extends ConditionIn {
+  readonly name: string;
+}
+
 /** One row of the table: a rule for one action and one role. */
 export interface Row extends ConditionIn {
   readonly effect: 'allow' | 'deny';
   /** The rule's name with its policy's, as outputs give it. */
   readonly source: string;
-  /** The condition of the derived role that the rule is for. */
-  readonly derivedRole: ConditionIn | undefined;
+  /** The derived role that the rule is for. */
+  readonly derivedRole: DerivedRoleIn | undefined;
   readonly whenActivated: Expression | undefined;
   readonly whenConditionNotMet: Expression | undefined;
 }
