@@ -60,6 +60,22 @@ describe('what a caller is refused again and again', () => {
     ]);
   });
 
+  it('is gathered for a whole second again after what was gathered is recorded', async () => {
+    await repeated.refused(refusal('r-1'));
+    await vi.advanceTimersByTimeAsync(600);
+    await repeated.flush();
+    expect(vi.getTimerCount()).toBe(0);
+    await repeated.refused(refusal('r-2'));
+    void repeated.refused(refusal('r-3'));
+    await vi.advanceTimersByTimeAsync(999);
+    expect(seen()).toEqual([
+      ['r-1', undefined],
+      ['r-2', undefined],
+    ]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(seen().slice(2)).toEqual([['r-3', 1]]);
+  });
+
   it('makes the caller wait, and no more callers than there is room for', async () => {
     let answered = 0;
     const refused = async (id: string) => {

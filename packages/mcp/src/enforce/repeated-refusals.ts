@@ -1,8 +1,11 @@
 import type { RefusalEntry } from '@portcullis/audit';
 
+/** What a caller is refused since the last entry. */
 interface Repeated {
+  /** Ends the gathering. */
+  readonly timer: NodeJS.Timeout;
   times: number;
-  last: RefusalEntry;
+  last: RefusalEntry | undefined;
 }
 
 /** How long refusals like one that was recorded are gathered, in milliseconds. */
@@ -24,7 +27,7 @@ const mostWaiting = 1000;
  * as soon as it has an answer then sends a few a second, and not thousands.
  */
 export class RepeatedRefusals {
-  readonly #open = new Map<string, Repeated | undefined>();
+  readonly #open = new Map<string, Repeated>();
   #waiting = 0;
   readonly #record: (entry: RefusalEntry) => Promise<void>;
 
@@ -40,9 +43,10 @@ export class RepeatedRefusals {
    */
   async refused(entry: RefusalEntry, openInMs = Infinity): Promise<void> {
     const caller = JSON.stringify([entry.tenant, entry.actor?.id, entry.code]);
-    if (this.#open.has(caller)) {
-      const times = this.#open.get(caller)?.times ?? 0;
-      this.#open.set(caller, { times: times + 1, last: entry });
+    const gathered = this.#open.get(caller);
+    if (gathered !== undefined) {
+      gathered.times++;
+      gathered.last = entry;
       return this.#pause(Math.min(pauseMs, openInMs));
     }
     if (this.#open.size < mostCallers) this.#begin(caller);
@@ -57,14 +61,14 @@ export class RepeatedRefusals {
   }
 
   #begin(caller: string): void {
-    this.#open.set(caller, undefined);
-    setTimeout(() => void this.#end(caller), gatherMs).unref();
+    const timer = setTimeout(() => void this.#end(caller), gatherMs).unref();
+    this.#open.set(caller, { timer, times: 0, last: undefined });
   }
 
   async #end(caller: string): Promise<void> {
     const gathered = this.#open.get(caller);
     this.#open.delete(caller);
-    if (gathered === undefined) return;
+    if (gathered?.last === undefined) return;
     this.#begin(caller);
     await this.#record({ ...gathered.last, times: gathered.times });
   }
@@ -74,8 +78,10 @@ export class RepeatedRefusals {
     const gathered = [...this.#open.values()];
     this.#open.clear();
     await Promise.all(
-      gathered.map(async (one) => {
-        if (one !== undefined) await this.#record({ ...one.last, times: one.times });
+      gathered.map(async ({ timer, times, last }) => {
+        // It would end the gathering of what the caller is refused from here on.
+        clearTimeout(timer);
+        if (last !== undefined) await this.#record({ ...last, times });
       }),
     );
   }
