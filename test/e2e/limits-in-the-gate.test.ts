@@ -1,5 +1,5 @@
 import { McpServer } from '@modelcontextprotocol/server';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { PortcullisError, type CallPlace, type Limiter, type UsageEvent } from '@portcullis/core';
 import type { Gate, HttpOptions, McpEndpoint } from '@portcullis/mcp';
 import { callText, connect, post, startHarness, type Harness } from './harness.js';
@@ -9,6 +9,7 @@ beforeAll(async () => {
   harness = await startHarness();
 });
 afterAll(() => harness.close());
+afterEach(() => vi.useRealTimers());
 
 /** A limiter that counts what it is asked, and refuses what it is told to. */
 class WatchedLimiter implements Limiter {
@@ -98,10 +99,12 @@ function world(options: HttpOptions = {}, audit?: object): World {
 const limited = (code: 'rate_limited' | 'quota_exceeded' | 'concurrency_exceeded'): PortcullisError =>
   new PortcullisError(code, undefined, { data: { limit: 'x', scope: 'tenant', retryAfterMs: 1500 } });
 const call = (name: string, id = 1) => ({ jsonrpc: '2.0', id, method: 'tools/call', params: { name, arguments: {} } });
+/** The machine's own, where the tests set the clock. */
+const { setTimeout: later } = globalThis;
 const until = async (holds: () => boolean): Promise<void> => {
   for (let turn = 0; !holds(); turn++) {
     if (turn > 1000) throw new Error('it did not come about');
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await new Promise((resolve) => later(resolve, 5));
   }
 };
 
@@ -149,13 +152,23 @@ describe('limits in the gate', () => {
     const seen = harness.audit.entries.length;
     const token = await harness.token('alice');
     const left: number[] = [];
-    for (let id = 1; id <= 3; id++) {
+    const send = async (id: number): Promise<void> => {
       const response = await post(endpoint, token, call('open', id));
       const { error } = (await response.json()) as { error: { data: { retryAfterMs: number } } };
       left.push(error.data.retryAfterMs);
+    };
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    await send(1);
+    for (const id of [2, 3]) {
+      const timers = vi.getTimerCount();
+      const sent = send(id);
+      await until(() => vi.getTimerCount() > timers);
+      await vi.advanceTimersByTimeAsync(199);
+      expect(left).toHaveLength(id - 1);
+      await vi.advanceTimersByTimeAsync(1);
+      await sent;
     }
-    expect(left[0]).toBeGreaterThan(1300);
-    for (const ms of left.slice(1)) expect(ms).toBeLessThanOrEqual(1300);
+    expect(left).toEqual([1500, 1300, 1300]);
     await endpoint.close();
     expect(harness.audit.entries.slice(seen).map((entry) => ('times' in entry ? entry.times : 1))).toEqual([1, 2]);
     expect(usage).toHaveLength(3);
