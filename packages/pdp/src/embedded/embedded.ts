@@ -19,7 +19,8 @@ import { failed, type CelMap, type CelValue } from './cel/value.js';
 import { compilePolicies } from './compile/compile.js';
 import type { AttributeSchema, Table } from './compile/table.js';
 import { readAttributes } from './evaluate/attributes.js';
-import { decide, groundOf, type Ground, type Output, type Verdict } from './evaluate/decide.js';
+import { decide, type Output, type Verdict } from './evaluate/decide.js';
+import { groundOf, type Ground } from './evaluate/ground.js';
 import { Question } from './evaluate/question.js';
 import { malformation } from './evaluate/request.js';
 import { readFolder } from './load/folder.js';
@@ -161,7 +162,7 @@ function verdictsOn(
 
 /** Whether attributes break the schemas of the policy that the question is for. */
 function isRejected(ground: Ground, { principal, resource }: Question, actions: readonly string[]): boolean {
-  const schemas = ground.table.schemas.get(ground.resourcePolicy);
+  const { schemas } = ground;
   if (schemas === undefined) return false;
   return breaks(schemas.principal, principal.attr, actions) || breaks(schemas.resource, resource.attr, actions);
 }

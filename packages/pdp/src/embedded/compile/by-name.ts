@@ -15,12 +15,16 @@ export function entryOf<T>(index: ByName<T>, name: string, make: () => T): T {
   return value;
 }
 
-/** Calls with all that stands for a name. */
-export function eachOf<T>(index: ByName<T>, name: string, run: (value: T) => void): void {
-  const literal = index.literal.get(name);
-  if (literal !== undefined) run(literal);
-  for (const { matches, value } of index.patterns) if (matches(name)) run(value);
+/** All that stands for a name: the literal name first, then the patterns that it fits. */
+export function allOf<T>({ literal, patterns }: ByName<T>, name: string): readonly T[] {
+  const own = literal.get(name);
+  if (patterns.length === 0) return own === undefined ? none : [own];
+  const found: T[] = own === undefined ? [] : [own];
+  for (const { matches, value } of patterns) if (matches(name)) found.push(value);
+  return found;
 }
+
+const none: readonly never[] = [];
 
 /** Whether anything stands for a name. */
 export function hasAny(index: ByName<unknown>, name: string): boolean {

@@ -4,6 +4,8 @@ import type { PolicyDocumentOf } from '../load/document.js';
 import type { Loaded, PolicyFolder } from '../load/folder.js';
 import { refusal, type Place } from '../load/place.js';
 import { type Exports } from './expressions.js';
+import { linkScopes } from './scopes.js';
+import { parentalConsent } from './rules.js';
 import { policyName, scopeChain } from './names.js';
 import { addPrincipalPolicy } from './principal-policies.js';
 import { addResourcePolicy, type Shared } from './resource-policies.js';
@@ -17,18 +19,8 @@ import type { Table } from './table.js';
  * @throws PortcullisError `policies_invalid`, with the file, the line and the construct that is not taken
  */
 export function compilePolicies(folder: PolicyFolder): Table {
-  const table: Table = {
-    resources: new Map(),
-    principals: new Map(),
-    principalKinds: new Map(),
-    roles: new Map(),
-    parentRoles: new Map(),
-    resourceScopes: new Set(),
-    principalScopes: new Set(),
-    consentScopes: new Set(),
-    schemas: new Map(),
-  };
-  refuseMixedScopes(folder);
+  const table: Table = { resourceScopes: new Map(), principalScopes: new Map() };
+  const consentScopes = scopesThatNeedConsent(folder);
   const exports = exportsOf(folder);
   const derivedRoles = derivedRoleNames(folder, exports);
   const seen = new Set<string>();
@@ -49,7 +41,8 @@ export function compilePolicies(folder: PolicyFolder): Table {
   if (refused.length > 0) throw new PortcullisError('policies_invalid', refused.join('\n'));
   for (const { policy, place } of folder.policies) refuseOrphan(place, policy, seen);
   closeParentRoles(table);
-  inheritSchemas(table, folder);
+  linkScopes(table, consentScopes);
+  inheritSchemas(table);
   return table;
 }
 
@@ -87,17 +80,15 @@ function refuseOrphan(
 }
 
 /** The schemas that count are those of the base policy of a kind, whatever a scoped policy says. */
-function inheritSchemas({ schemas }: Table, { policies }: PolicyFolder): void {
-  for (const { policy } of policies) {
-    if (policy.resourcePolicy === undefined) continue;
-    const { resource, version, scope = '' } = policy.resourcePolicy;
-    const base = policyName('resource', resource, version, '');
-    schemas.set(policyName('resource', resource, version, scope), schemas.get(base));
-  }
+function inheritSchemas({ resourceScopes }: Table): void {
+  const base = resourceScopes.get('');
+  for (const { versions } of resourceScopes.values())
+    for (const [version, kinds] of versions)
+      for (const [kind, rules] of kinds) rules.schemas = base?.versions.get(version)?.get(kind)?.schemas;
 }
 
 /** Cerbos keeps the permissions of a scope as such: of two policies that differ, one would decide for both. */
-function refuseMixedScopes({ policies }: PolicyFolder): void {
+function scopesThatNeedConsent({ policies }: PolicyFolder): ReadonlySet<string> {
   const permissions = new Map<string, string>();
   for (const { policy, place } of policies) {
     const scoped: Scoped | undefined = policy.resourcePolicy ?? policy.principalPolicy ?? roleOf(policy);
@@ -110,6 +101,8 @@ function refuseMixedScopes({ policies }: PolicyFolder): void {
       throw refusal(place, path, `the policies of the scope \`${scope}\` differ in their permissions`);
     permissions.set(scope, scopePermissions);
   }
+  const needing = [...permissions].filter(([, permission]) => permission === parentalConsent).map(([scope]) => scope);
+  return new Set(needing);
 }
 
 function exportsOf({ policies }: PolicyFolder): Exports {

@@ -5,6 +5,7 @@
  * @see internal/namer of https://github.com/cerbos/cerbos
  */
 export function sanitized(name: string): string {
+  if (/^[\w.]*$/.test(name)) return name;
   return /^[A-Za-z][\w@.\-/]*(:[A-Za-z][\w@.\-/]*)*$/.test(name) ? name.replace(/[^\w.]+/g, '_') : name;
 }
 

@@ -5,7 +5,8 @@ import { conditionAt, policyNames, type Exports } from './expressions.js';
 import { isPattern } from './glob.js';
 import { policyName, sanitized } from './names.js';
 import { needsConsent, outputsAt, withConsent } from './rules.js';
-import type { ByName, Row, Table } from './table.js';
+import { principalScope } from './scopes.js';
+import type { ByName, PrincipalVersion, Row, Table } from './table.js';
 
 /**
  * Adds the rows of a principal policy.
@@ -17,8 +18,8 @@ export function addPrincipalPolicy(table: Table, place: Place, policy: Principal
   const { principal, version, scope = '', rules } = policy;
   const policyNameText = policyName('principal', principal, version, scope);
   const names = policyNames(place, ['principalPolicy'], exports, policy);
-  if (needsConsent(policy)) table.consentScopes.add(scope);
-  const index = indexOf(table, policy);
+  const { principals, kinds: allKinds } = addVersion(table, policy);
+  const { kinds } = valueOf(principals, principal, () => ({ kinds: byName<ByName<Row[]>>() }));
   const seen = new Set<string>();
   const once = (path: readonly PropertyKey[], what: string): void => {
     if (seen.has(what)) throw refusal(place, path, `the policy has ${what} twice`);
@@ -28,9 +29,7 @@ export function addPrincipalPolicy(table: Table, place: Place, policy: Principal
     const path = ['principalPolicy', 'rules', position];
     once(path, `rules on \`${resource}\``);
     refuseOddKind(place, [...path, 'resource'], resource);
-    const kindsOfScopes = valueOf(table.principalKinds, version, () => new Map<string, ByName<true>>());
-    const kindsOfScope = valueOf(kindsOfScopes, scope, () => byName<true>());
-    entryOf(kindsOfScope, resource, () => true as const);
+    entryOf(allKinds, resource, () => true as const);
     for (const [actionPosition, rule] of actions.entries()) {
       const actionPath = [...path, 'actions', actionPosition];
       const name = rule.name ?? `${resource}_rule-${String(actionPosition + 1).padStart(3, '0')}`;
@@ -45,7 +44,7 @@ export function addPrincipalPolicy(table: Table, place: Place, policy: Principal
         ...outputsAt(names, actionPath, rule.output),
       });
       const rows = entryOf(
-        entryOf(index, resource, () => byName<Row[]>()),
+        entryOf(kinds, resource, () => byName<Row[]>()),
         rule.action,
         (): Row[] => [],
       );
@@ -61,9 +60,6 @@ export function refuseOddKind(place: Place, path: readonly PropertyKey[], kind: 
     throw refusal(place, path, `the kind \`${kind}\` is only supported here if it is made of words and dots`);
 }
 
-function indexOf(table: Table, { principal, version, scope = '' }: PrincipalPolicy): ByName<ByName<Row[]>> {
-  table.principalScopes.add(scope);
-  const scopes = valueOf(table.principals, version, () => new Map<string, Map<string, ByName<ByName<Row[]>>>>());
-  const principals = valueOf(scopes, scope, () => new Map<string, ByName<ByName<Row[]>>>());
-  return valueOf(principals, principal, () => byName<ByName<Row[]>>());
+function addVersion(table: Table, { version, scope = '' }: PrincipalPolicy): PrincipalVersion {
+  return valueOf(principalScope(table, scope).versions, version, () => ({ principals: new Map(), kinds: byName() }));
 }

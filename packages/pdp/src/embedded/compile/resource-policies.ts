@@ -7,7 +7,8 @@ import { conditionAt, policyNames, type Exports } from './expressions.js';
 import { policyName, sanitized } from './names.js';
 import { distinctRoles, needsConsent, outputsAt, withConsent } from './rules.js';
 import { policySchemas } from './schemas.js';
-import type { ByName, ByRole, DerivedRoleIn, Row, Table } from './table.js';
+import { resourceScope } from './scopes.js';
+import type { ByRole, DerivedRoleIn, KindRules, Row, Table } from './table.js';
 
 /** What the policies of a folder share. */
 export interface Shared {
@@ -26,11 +27,12 @@ export function addResourcePolicy(table: Table, place: Place, policy: ResourcePo
   const { resource, version, scope = '', rules } = policy;
   const policyNameText = policyName('resource', resource, version, scope);
   const names = policyNames(place, ['resourcePolicy'], shared.exports, policy);
-  const schemas = policySchemas(place, policy.schemas, shared.folder);
-  table.schemas.set(policyNameText, schemas);
-  if (needsConsent(policy)) table.consentScopes.add(scope);
   // A policy without rules is one, too: it is named where nothing is allowed.
-  const index = indexOf(table, policy);
+  const { actions } = addKind(table, policy, {
+    policy: policyNameText,
+    schemas: policySchemas(place, policy.schemas, shared.folder),
+    actions: byName<ByRole>(),
+  });
   const ruleNames = new Set<string>();
 
   for (const [position, rule] of rules.entries()) {
@@ -50,7 +52,7 @@ export function addResourcePolicy(table: Table, place: Place, policy: ResourcePo
       ...outputsAt(names, path, rule.output),
     });
     for (const action of new Set(rule.actions)) {
-      const byRole = entryOf(index, action, (): ByRole => new Map());
+      const byRole = entryOf(actions, action, (): ByRole => new Map());
       for (const [role, derivedRole] of rolesOf(place, path, rule, policy, shared))
         valueOf(byRole, role, (): Row[] => []).push({ ...row, derivedRole });
     }
@@ -77,9 +79,8 @@ function rolesOf(
   return found;
 }
 
-function indexOf(table: Table, { resource, version, scope = '' }: ResourcePolicy): ByName<ByRole> {
-  table.resourceScopes.add(scope);
-  const scopes = valueOf(table.resources, version, () => new Map<string, ByName<ByName<ByRole>>>());
-  const kinds = valueOf(scopes, scope, () => byName<ByName<ByRole>>());
-  return entryOf(kinds, sanitized(resource), () => byName<ByRole>());
+function addKind(table: Table, { resource, version, scope = '' }: ResourcePolicy, rules: KindRules): KindRules {
+  const kinds = valueOf(resourceScope(table, scope).versions, version, () => new Map<string, KindRules>());
+  kinds.set(sanitized(resource), rules);
+  return rules;
 }

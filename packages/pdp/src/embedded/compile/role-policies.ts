@@ -6,7 +6,8 @@ import { conditionAt } from './expressions.js';
 import { globMatcher, isPattern } from './glob.js';
 import { sanitized, withScope } from './names.js';
 import { refuseOddKind } from './principal-policies.js';
-import type { AllowRule, ByName, Parameters, Table } from './table.js';
+import { resourceScope } from './scopes.js';
+import type { AllowRule, Parameters, Table } from './table.js';
 
 /** A role policy has neither variables nor constants. */
 const nothing: Parameters = { variables: [], constants: mapOf([]) };
@@ -30,19 +31,19 @@ export function addRolePolicy(table: Table, place: Place, policy: RolePolicy): s
     names: { variables: new Set<string>(), constants: new Set<string>(), onVariable: () => undefined },
     parameters: nothing,
   };
+  const { roles, roleKinds, parentRoles: allParentRoles } = resourceScope(table, scope);
   for (const [position, rule] of rules.entries()) {
     const path = ['rolePolicy', 'rules', position];
     refuseOddKind(place, [...path, 'resource'], rule.resource);
-    const roles = valueOf(table.roles, scope, () => new Map<string, ByName<AllowRule[]>>());
+    entryOf(roleKinds, rule.resource, () => true as const);
     const kinds = valueOf(roles, role, () => byName<AllowRule[]>());
     entryOf(kinds, rule.resource, (): AllowRule[] => []).push({
       actions: rule.allowActions.map(globMatcher),
       condition: conditionAt(names, path, rule.condition),
       parameters: nothing,
     });
-    table.resourceScopes.add(scope);
   }
-  valueOf(table.parentRoles, scope, () => new Map<string, readonly string[]>()).set(role, parentRoles);
+  allParentRoles.set(role, parentRoles);
   return rolePolicyName(role, scope);
 }
 
@@ -62,8 +63,8 @@ function refuseMixedConditions(place: Place, { rules }: RolePolicy): void {
 }
 
 /** Replaces each role's parents by all that they stand for in turn, within the scope. */
-export function closeParentRoles({ parentRoles }: Table): void {
-  for (const roles of parentRoles.values()) {
+export function closeParentRoles({ resourceScopes }: Table): void {
+  for (const { parentRoles: roles } of resourceScopes.values()) {
     const direct = new Map(roles);
     for (const role of direct.keys()) {
       const all = new Set<string>();

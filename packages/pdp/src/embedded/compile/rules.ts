@@ -2,9 +2,12 @@ import type { OutputOf } from '../load/document.js';
 import { expressionAt, negation, type PolicyNames } from './expressions.js';
 import type { Row } from './table.js';
 
+/** The permissions of a scope whose allows need the consent of a scope above. */
+export const parentalConsent = 'SCOPE_PERMISSIONS_REQUIRE_PARENTAL_CONSENT_FOR_ALLOWS';
+
 /** Whether a policy can only narrow what the scopes above it give. */
 export function needsConsent({ scopePermissions }: { readonly scopePermissions?: string | undefined }): boolean {
-  return scopePermissions === 'SCOPE_PERMISSIONS_REQUIRE_PARENTAL_CONSENT_FOR_ALLOWS';
+  return scopePermissions === parentalConsent;
 }
 
 /** Roles, each once; beside `*`, others say nothing more. */

@@ -56,25 +56,59 @@ export interface AllowRule extends ConditionIn {
   readonly actions: readonly NameMatcher[];
 }
 
-/** The policies, as they are looked up. */
+/** What a resource policy says of its kind, in one scope and version. */
+export interface KindRules {
+  /** The policy's name, as decisions give it. */
+  readonly policy: string;
+  /** The schemas that count: those of the base policy. */
+  schemas: PolicySchemas | undefined;
+  readonly actions: ByName<ByRole>;
+}
+
+/** What a scope is, whoever its policies are for. */
+interface ScopeOf<Scope> {
+  readonly name: string;
+  /** The next one above that has policies. */
+  above: Scope | undefined;
+  /** Whether its allows need the consent of a scope above. */
+  needsConsent: boolean;
+}
+
+/** The resource and role policies of a scope. */
+export interface ResourceScope extends ScopeOf<ResourceScope> {
+  /** By version and kind. */
+  readonly versions: Map<string, Map<string, KindRules>>;
+  /** Role policies, by role and kind. */
+  readonly roles: Map<string, ByName<AllowRule[]>>;
+  /** The kinds that any role policy of the scope speaks of. */
+  readonly roleKinds: ByName<true>;
+  /** All roles that a role stands for in questions of this very scope. */
+  readonly parentRoles: Map<string, readonly string[]>;
+}
+
+/** The principal policies of a scope. */
+export interface PrincipalScope extends ScopeOf<PrincipalScope> {
+  readonly versions: Map<string, PrincipalVersion>;
+}
+
+/** The principal policies of a scope and version. */
+export interface PrincipalVersion {
+  /** By principal, kind and action. */
+  readonly principals: Map<string, PrincipalRules>;
+  /** The kinds that any of them speaks of. */
+  readonly kinds: ByName<true>;
+}
+
+/** A principal policy in one scope and version. */
+export interface PrincipalRules {
+  /** By kind and action. */
+  readonly kinds: ByName<ByName<Row[]>>;
+}
+
+/** The policies, as they are looked up: by scope, and from there upwards. */
 export interface Table {
-  /** By version, scope, kind, action and role. */
-  readonly resources: Map<string, Map<string, ByName<ByName<ByRole>>>>;
-  /** By version, scope, principal, kind and action. */
-  readonly principals: Map<string, Map<string, Map<string, ByName<ByName<Row[]>>>>>;
-  /** The kinds that any principal policy speaks of, by version and scope. */
-  readonly principalKinds: Map<string, Map<string, ByName<true>>>;
-  /** Role policies, by scope, role and kind. */
-  readonly roles: Map<string, Map<string, ByName<AllowRule[]>>>;
-  /** All roles that a role stands for, by scope and role. */
-  readonly parentRoles: Map<string, Map<string, readonly string[]>>;
-  /** The scopes with policies of a kind, of whatever version and name. */
-  readonly resourceScopes: Set<string>;
-  readonly principalScopes: Set<string>;
-  /** The scopes whose allows need the consent of a scope above. */
-  readonly consentScopes: Set<string>;
-  /** The schemas of resource policies, by the policy's name; those of a scoped policy are the base policy's. */
-  readonly schemas: Map<string, PolicySchemas | undefined>;
+  readonly resourceScopes: Map<string, ResourceScope>;
+  readonly principalScopes: Map<string, PrincipalScope>;
 }
 
 /** The schemas of one policy. */

@@ -1,8 +1,9 @@
 import type { CelResult } from '../cel/value.js';
-import { eachOf, hasAny } from '../compile/by-name.js';
-import { policyName, sanitized, scopeChain } from '../compile/names.js';
+import { allOf, hasAny } from '../compile/by-name.js';
+import { policyName } from '../compile/names.js';
 import { rolePolicyName } from '../compile/role-policies.js';
-import type { AllowRule, ByName, ByRole, Row, Table } from '../compile/table.js';
+import type { AllowRule, ByRole, KindRules, ResourceScope, Row } from '../compile/table.js';
+import { isKindOfPrincipals, kindRulesIn, takesRolePolicies, type Ground } from './ground.js';
 import type { Question } from './question.js';
 
 /** What was decided on one action. */
@@ -27,51 +28,15 @@ interface Finding {
   readonly scope: string;
 }
 
-/** Where a question is answered: what of the table can concern it. */
-export interface Ground {
-  readonly table: Table;
-  readonly kind: string;
-  readonly principalScopes: readonly string[];
-  readonly principalPolicy: string;
-  readonly resourceScopes: readonly string[];
-  readonly resourcePolicy: string;
-  /** Whether any policy can concern the question: without, there is no policy to name. */
-  readonly anyPrincipalPolicy: boolean;
-  readonly anyResourcePolicy: boolean;
+/** One action on its way to a verdict. */
+interface Asking {
+  readonly ground: Ground;
+  readonly question: Question;
+  readonly action: string;
+  outputs: Output[] | undefined;
 }
 
-/** Looks up what of the table can concern a question. */
-export function groundOf(table: Table, { principal, resource, scope, policyVersion }: Question): Ground {
-  const chain = scopeChain(scope);
-  const kind = sanitized(resource.kind);
-  const principalScopes = chain.filter((one) => table.principalScopes.has(one));
-  const resourceScopes = chain.filter((one) => table.resourceScopes.has(one));
-  const [firstPrincipal] = principalScopes;
-  const [firstResource] = resourceScopes;
-  return {
-    table,
-    kind,
-    principalScopes,
-    principalPolicy:
-      firstPrincipal === undefined ? '' : policyName('principal', principal.id, policyVersion, firstPrincipal),
-    resourceScopes,
-    resourcePolicy:
-      firstResource === undefined ? '' : policyName('resource', resource.kind, policyVersion, firstResource),
-    anyPrincipalPolicy: principalScopes.some((one) => table.principals.get(policyVersion)?.has(one) === true),
-    anyResourcePolicy: resourceScopes.some((one) => anyResourcePolicy(table, policyVersion, one, kind)),
-  };
-}
-
-function anyResourcePolicy(table: Table, version: string, scope: string, kind: string): boolean {
-  const kinds = table.resources.get(version)?.get(scope);
-  if (kinds !== undefined && hasAny(kinds, kind)) return true;
-  if (version !== rolePolicyVersion) return false;
-  for (const rules of table.roles.get(scope)?.values() ?? []) if (hasAny(rules, kind)) return true;
-  return false;
-}
-
-/** The version that role policies are of. */
-const rolePolicyVersion = 'default';
+const noOutputs: readonly never[] = [];
 
 /**
  * Decides on one action: first by the principal's own policies, then for one role after the other, of which the first
@@ -80,95 +45,140 @@ const rolePolicyVersion = 'default';
  * @see internal/ruletable/check.go of https://github.com/cerbos/cerbos, whose semantics these are
  */
 export function decide(ground: Ground, question: Question, action: string): Verdict {
-  if (!ground.anyPrincipalPolicy && !ground.anyResourcePolicy)
-    return { effect: 'deny', policy: '', scope: '', outputs: [] };
-  const outputs: Output[] = [];
-  const own = decideByPrincipal(ground, question, action, outputs);
-  if (own.effect !== undefined) return { effect: own.effect, policy: own.policy, scope: own.scope, outputs };
-  let decided: Finding | undefined;
-  for (const role of question.principal.roles) {
-    const finding = decideForRole(ground, question, action, role, outputs);
-    if (finding.effect === 'allow') return { effect: 'allow', policy: finding.policy, scope: finding.scope, outputs };
-    if (decided?.effect === undefined) decided = finding;
+  if (!ground.hasPrincipalPolicy && !ground.hasResourcePolicy)
+    return { effect: 'deny', policy: '', scope: '', outputs: noOutputs };
+  const asking: Asking = { ground, question, action, outputs: undefined };
+  let decided = decideByPrincipal(asking);
+  if (decided === undefined) {
+    for (const role of question.principal.roles) {
+      const finding = decideForRole(asking, role);
+      if (finding.effect === 'allow') return verdict('allow', finding, asking);
+      if (decided?.effect === undefined) decided = finding;
+    }
   }
-  return { effect: 'deny', policy: decided?.policy ?? '', scope: decided?.scope ?? '', outputs };
+  return verdict(decided?.effect === 'allow' ? 'allow' : 'deny', decided, asking);
 }
 
-function decideByPrincipal(ground: Ground, question: Question, action: string, outputs: Output[]): Finding {
-  const { table, kind, principalScopes, principalPolicy: policy } = ground;
-  const scopes = table.principals.get(question.policyVersion);
-  let allowed = false;
-  for (const scope of principalScopes) {
-    const kinds = scopes?.get(scope)?.get(question.principal.id);
-    if (kinds === undefined) continue;
-    const rows: Row[] = [];
-    eachOf(kinds, kind, (actions) => eachOf(actions, action, (found) => rows.push(...found)));
-    const effect = apply(rows, question, outputs);
-    if (effect === 'deny') return { effect, policy, scope };
-    allowed ||= effect === 'allow';
-    if (allowed && !table.consentScopes.has(scope)) return { effect: 'allow', policy, scope };
-    allowed = false;
+function verdict(effect: 'allow' | 'deny', finding: Finding | undefined, { outputs }: Asking): Verdict {
+  return { effect, policy: finding?.policy ?? '', scope: finding?.scope ?? '', outputs: outputs ?? noOutputs };
+}
+
+/** What the principal's own policies say; nothing, if they leave it to others. */
+function decideByPrincipal(asking: Asking): Finding | undefined {
+  const { ground, question, action } = asking;
+  if (!ground.hasPrincipalPolicy) return undefined;
+  for (let scope = ground.principalScope; scope !== undefined; scope = scope.above) {
+    const rules = scope.versions.get(question.policyVersion)?.principals.get(question.principal.id);
+    if (rules === undefined) continue;
+    let allowed = false;
+    for (const actions of allOf(rules.kinds, ground.kind)) {
+      for (const rows of allOf(actions, action)) {
+        const effect = apply(rows, asking);
+        if (effect === 'deny') return own('deny', scope.name, asking);
+        allowed ||= effect === 'allow';
+      }
+    }
+    if (allowed && !scope.needsConsent) return own('allow', scope.name, asking);
+  }
+  return undefined;
+}
+
+function own(effect: 'allow' | 'deny', scope: string, { ground, question }: Asking): Finding {
+  const policy = policyName('principal', question.principal.id, ground.version, ground.principalScope?.name ?? '');
+  return { effect, policy, scope };
+}
+
+function decideForRole(asking: Asking, role: string): Finding {
+  const { ground, action } = asking;
+  const policy = ground.resourcePolicy;
+  const parents = ground.parentRoles?.get(role);
+  for (let scope = ground.resourceScope; scope !== undefined; scope = scope.above) {
+    const rules = kindRulesIn(scope, ground.version, ground.kind);
+    const actions = rules === undefined ? noOutputs : allOf(rules.actions, action);
+    const own = decideInScope(asking, scope, rules, actions, role, true);
+    let allowed = own === 'allow';
+    let denied = own === 'deny' ? policy : own === 'forbid' ? rolePolicyName(role, scope.name) : undefined;
+    if (parents !== undefined && denied === undefined) {
+      for (const parent of parents) {
+        const effect = decideInScope(asking, scope, rules, actions, parent, false);
+        allowed ||= effect === 'allow';
+        if (effect === 'deny') denied = policy;
+        else if (effect === 'forbid') denied = rolePolicyName(parent, scope.name);
+        if (denied !== undefined) break;
+      }
+    }
+    if (denied !== undefined) return { effect: 'deny', policy: denied, scope: scope.name };
+    if (allowed && !scope.needsConsent) return { effect: 'allow', policy, scope: scope.name };
   }
   return { effect: undefined, policy, scope: '' };
 }
 
-function decideForRole(ground: Ground, question: Question, action: string, role: string, outputs: Output[]): Finding {
-  const { table, kind, resourceScopes, anyResourcePolicy: any, resourcePolicy } = ground;
-  const policy = any ? resourcePolicy : '';
-  const scopes = table.resources.get(question.policyVersion);
-  const roles = [role, ...(table.parentRoles.get(question.scope)?.get(role) ?? [])];
-  for (const scope of resourceScopes) {
-    const kinds = scopes?.get(scope);
-    let allowed = false;
-    for (const [position, one] of roles.entries()) {
-      if (forbids(ground, question, scope, one, action))
-        return { effect: 'deny', policy: rolePolicyName(one, scope), scope };
-      if (kinds === undefined) continue;
-      // What is for everybody is looked at once, with the first role.
-      const effect = apply(rowsFor(kinds, kind, action, position === 0 ? [one, '*'] : [one]), question, outputs);
-      if (effect === 'deny') return { effect, policy, scope };
+/** What a scope says for one role; `forbid` is a role policy's. What is for everybody is looked at with the first role. */
+function decideInScope(
+  asking: Asking,
+  scope: ResourceScope,
+  rules: KindRules | undefined,
+  actions: readonly ByRole[],
+  role: string,
+  isFirst: boolean,
+): 'allow' | 'deny' | 'forbid' | undefined {
+  if (scope.roles.size > 0 && forbids(asking, scope, rules, role)) return 'forbid';
+  let allowed = false;
+  for (const byRole of actions) {
+    const own = byRole.get(role);
+    if (own !== undefined) {
+      const effect = apply(own, asking);
+      if (effect === 'deny') return 'deny';
       allowed ||= effect === 'allow';
     }
-    if (allowed && !table.consentScopes.has(scope)) return { effect: 'allow', policy, scope };
+    const everybodys = isFirst && role !== '*' ? byRole.get('*') : undefined;
+    if (everybodys !== undefined) {
+      const effect = apply(everybodys, asking);
+      if (effect === 'deny') return 'deny';
+      allowed ||= effect === 'allow';
+    }
   }
-  return { effect: undefined, policy, scope: '' };
-}
-
-function rowsFor(kinds: ByName<ByName<ByRole>>, kind: string, action: string, roles: readonly string[]): Row[] {
-  const rows: Row[] = [];
-  eachOf(kinds, kind, (actions) =>
-    eachOf(actions, action, (byRole) => {
-      for (const role of roles) {
-        const found = byRole.get(role);
-        if (found !== undefined) rows.push(...found);
-      }
-    }),
-  );
-  return rows;
+  return allowed ? 'allow' : undefined;
 }
 
 /** Whether a role policy forbids: what it does not allow, and what it allows on a condition that is not met. */
-function forbids({ table, kind }: Ground, question: Question, scope: string, role: string, action: string): boolean {
-  if (question.policyVersion !== rolePolicyVersion) return false;
-  const kinds = table.roles.get(scope)?.get(role);
+function forbids(
+  { ground, question, action }: Asking,
+  scope: ResourceScope,
+  rules: KindRules | undefined,
+  role: string,
+): boolean {
+  if (!takesRolePolicies(ground)) return false;
+  const kinds = scope.roles.get(role);
   // Where no policy of the scope speaks of the kind, Cerbos leaves it to the scopes above; anybody's own policy counts.
   if (kinds === undefined) return false;
-  const ofPrincipals = table.principalKinds.get(question.policyVersion)?.get(scope);
-  const isSpokenOf = ofPrincipals !== undefined && hasAny(ofPrincipals, kind);
-  if (!isSpokenOf && !anyResourcePolicy(table, question.policyVersion, scope, kind)) return false;
-  const rules: AllowRule[] = [];
-  eachOf(kinds, kind, (found) => rules.push(...found));
-  const matching = rules.filter(({ actions }) => actions.some((matches) => matches(action)));
-  return matching.length === 0 || !matching.every((rule) => question.meets(rule));
+  const isSpokenOf =
+    rules !== undefined || hasAny(scope.roleKinds, ground.kind) || isKindOfPrincipals(ground, scope.name);
+  if (!isSpokenOf) return false;
+  let any = false;
+  for (const ofKind of allOf(kinds, ground.kind)) {
+    for (const rule of ofKind) {
+      if (!speaksOf(rule, action)) continue;
+      if (!question.meets(rule)) return true;
+      any = true;
+    }
+  }
+  return !any;
+}
+
+function speaksOf({ actions }: AllowRule, action: string): boolean {
+  return actions.some((matches) => matches(action));
 }
 
 /** Goes through rows: the first denial that is met ends it. */
-function apply(rows: readonly Row[], question: Question, outputs: Output[]): 'allow' | 'deny' | undefined {
+function apply(rows: readonly Row[], asking: Asking): 'allow' | 'deny' | undefined {
+  const { question } = asking;
   let allowed = false;
   for (const row of rows) {
     const met = (row.derivedRole === undefined || question.meets(row.derivedRole)) && question.meets(row);
     const said = met ? row.whenActivated : row.whenConditionNotMet;
-    if (said !== undefined) outputs.push({ source: row.source, value: question.evaluate(said, row.parameters) });
+    if (said !== undefined)
+      (asking.outputs ??= []).push({ source: row.source, value: question.evaluate(said, row.parameters) });
     if (!met) continue;
     if (row.effect === 'deny') return 'deny';
     allowed = true;

@@ -1,0 +1,78 @@
+import { hasAny } from '../compile/by-name.js';
+import { policyName, sanitized } from '../compile/names.js';
+import { nearestScope } from '../compile/scopes.js';
+import type { KindRules, PolicySchemas, PrincipalScope, ResourceScope, Table } from '../compile/table.js';
+import type { Question } from './question.js';
+
+/** The version that role policies are of. */
+const rolePolicyVersion = 'default';
+
+/** Where a question is answered: what of the table can concern it. */
+export interface Ground {
+  readonly table: Table;
+  readonly version: string;
+  readonly kind: string;
+  /** The most specific scope with policies; the others are above it. */
+  readonly principalScope: PrincipalScope | undefined;
+  readonly resourceScope: ResourceScope | undefined;
+  /** The roles that a role stands for in the scope of the question. */
+  readonly parentRoles: ReadonlyMap<string, readonly string[]> | undefined;
+  /** Whether any policy can concern the question: without, there is no policy to name. */
+  readonly hasPrincipalPolicy: boolean;
+  readonly hasResourcePolicy: boolean;
+  /** The name of the resource policy that the question is for; empty without any. */
+  readonly resourcePolicy: string;
+  readonly schemas: PolicySchemas | undefined;
+}
+
+/** Looks up what of the table can concern a question. */
+export function groundOf(table: Table, { resource, scope, policyVersion: version }: Question): Ground {
+  const kind = sanitized(resource.kind);
+  const resourceScope = nearestScope(table.resourceScopes, scope);
+  const principalScope = nearestScope(table.principalScopes, scope);
+  const first = resourceScope === undefined ? undefined : kindRulesIn(resourceScope, version, kind);
+  const hasResourcePolicy = first !== undefined || hasResourcePolicyIn(resourceScope, version, kind);
+  return {
+    table,
+    version,
+    kind,
+    principalScope,
+    resourceScope,
+    parentRoles:
+      resourceScope?.name === scope && resourceScope.parentRoles.size > 0 ? resourceScope.parentRoles : undefined,
+    hasPrincipalPolicy: hasVersion(principalScope, version),
+    hasResourcePolicy,
+    resourcePolicy:
+      first?.policy ?? (hasResourcePolicy ? policyName('resource', kind, version, resourceScope?.name ?? '') : ''),
+    schemas: first?.schemas,
+  };
+}
+
+/** What the resource policy of a kind says in one scope. */
+export function kindRulesIn({ versions }: ResourceScope, version: string, kind: string): KindRules | undefined {
+  return versions.get(version)?.get(kind);
+}
+
+/** Whether role policies count: they are all of one version. */
+export function takesRolePolicies({ version }: Ground): boolean {
+  return version === rolePolicyVersion;
+}
+
+/** Whether a principal policy of a scope speaks of the kind, whoever's it is. */
+export function isKindOfPrincipals({ table, version, kind }: Ground, scope: string): boolean {
+  const kinds = table.principalScopes.get(scope)?.versions.get(version)?.kinds;
+  return kinds !== undefined && hasAny(kinds, kind);
+}
+
+function hasResourcePolicyIn(from: ResourceScope | undefined, version: string, kind: string): boolean {
+  for (let scope = from; scope !== undefined; scope = scope.above) {
+    if (kindRulesIn(scope, version, kind) !== undefined) return true;
+    if (version === rolePolicyVersion && hasAny(scope.roleKinds, kind)) return true;
+  }
+  return false;
+}
+
+function hasVersion(from: PrincipalScope | undefined, version: string): boolean {
+  for (let scope = from; scope !== undefined; scope = scope.above) if (scope.versions.has(version)) return true;
+  return false;
+}
