@@ -26,6 +26,16 @@ export function compileExpression(text: string, names: Names): Expression {
   return { text, ast, evaluate: new Compiler(names).node(ast) };
 }
 
+/**
+ * Compiles a part of an expression that was compiled before, for what evaluates in parts.
+ *
+ * @param locals - the iteration variables around the part, outermost first: the first of the activation's `locals`
+ * @throws Unsupported
+ */
+export function compileNode(node: ASTNode, names: Names, locals: readonly string[]): Evaluate {
+  return new Compiler(names, locals).node(node);
+}
+
 const roots = new Set(['request', 'R', 'P', 'V', 'C', 'G', 'variables', 'constants', 'globals', 'runtime']);
 
 /** The fields of the principal and the resource, by the names that policies give them. */
@@ -49,10 +59,11 @@ const fields: Readonly<Record<'P' | 'R', Readonly<Record<string, Evaluate>>>> = 
 class Compiler {
   readonly #names: Names;
   /** The iteration variables in sight, innermost last. */
-  readonly #locals: string[] = [];
+  readonly #locals: string[];
 
-  constructor(names: Names) {
+  constructor(names: Names, locals: readonly string[] = []) {
     this.#names = names;
+    this.#locals = [...locals];
   }
 
   node(node: ASTNode): Evaluate {
