@@ -21,7 +21,7 @@ export const appendFunction = (schema: string): string => `
   DECLARE
     old_seqs bigint[]; old_hashes text[]; seqs bigint[]; hashes text[];
     out_trails text[] := '{}'; out_seqs bigint[] := '{}'; out_prevs text[] := '{}'; out_hashes text[] := '{}';
-    n int; item record; found text;
+    n int; item record; stored_hash text;
   BEGIN
     -- Off would acknowledge what a crash can lose.
     IF current_setting('synchronous_commit') IN ('off', 'local') THEN PERFORM set_config('synchronous_commit', 'on', true); END IF;
@@ -44,8 +44,8 @@ export const appendFunction = (schema: string): string => `
     FOR i IN 1..cardinality(trails) LOOP
       IF old_seqs[i] > known_seqs[i] THEN
         -- Others went on with it: from the record that the caller knows, unless that was removed for its age.
-        SELECT r.hash INTO found FROM ${schema}.records r WHERE r.trail = trails[i] AND r.seq = known_seqs[i];
-        IF found <> known_hashes[i] THEN old_seqs[i] := known_seqs[i]; old_hashes[i] := found; END IF;
+        SELECT r.hash INTO stored_hash FROM ${schema}.records r WHERE r.trail = trails[i] AND r.seq = known_seqs[i];
+        IF stored_hash <> known_hashes[i] THEN old_seqs[i] := known_seqs[i]; old_hashes[i] := stored_hash; END IF;
       END IF;
       IF old_seqs[i] < known_seqs[i] OR (old_seqs[i] = known_seqs[i] AND old_hashes[i] IS DISTINCT FROM known_hashes[i]) THEN
         RETURN QUERY SELECT * FROM unnest(trails, old_seqs, old_hashes, NULL::bigint[], NULL::text[]);
