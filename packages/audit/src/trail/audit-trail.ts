@@ -77,22 +77,14 @@ export function auditTrail(options: AuditTrailOptions): AuditTrail {
   rounds.inBackground(1);
   let closing: Promise<void> | undefined;
 
-  async function recordAll(entries: readonly AuditEntry[]): Promise<void> {
+  async function recordAll(added: readonly AuditEntry[]): Promise<void> {
     if (closing !== undefined) throw unavailable('the audit trail is closed');
-    if (entries.length === 0) return;
-    const batch: TrailBatch = {
-      entries: entries.map((entry) => ({ trails: trailsOf(entry), text: storableEntry(entry) })),
-      time: new Date(clock()).toISOString(),
-      known: new Map(),
-    };
-    const after = await appended(withKnown(batch));
+    if (added.length === 0) return;
+    const entries = added.map((entry) => ({ trails: trailsOf(entry), text: storableEntry(entry) }));
+    const time = new Date(clock()).toISOString();
+    const after = await appended({ entries, time, known: known.among(trailsIn({ entries })) });
     for (const [trail, head] of after) known.learn(trail, head);
     if ([...after].some(([trail, { seq }]) => rounds.isDue(trail, seq))) rounds.inBackground(checkpointEvery);
-  }
-
-  function withKnown(batch: TrailBatch): TrailBatch {
-    const heads = trailsIn(batch).map((trail) => [trail, known.of(trail)] as const);
-    return { ...batch, known: new Map(heads.filter((head): head is [string, TrailHead] => head[1] !== undefined)) };
   }
 
   async function appended(batch: TrailBatch): Promise<ReadonlyMap<string, TrailHead>> {

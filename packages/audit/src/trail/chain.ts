@@ -25,7 +25,7 @@ export interface Appended {
 }
 
 /** The trails of a batch, each once, in one order for everybody who locks them. */
-export function trailsIn({ entries }: TrailBatch): readonly string[] {
+export function trailsIn({ entries }: Pick<TrailBatch, 'entries'>): readonly string[] {
   return [...new Set(entries.flatMap(({ trails }) => trails))].sort();
 }
 

@@ -11,6 +11,8 @@ export interface KnownHeads {
   check(trail: string, head: TrailHead, known?: TrailHead): void;
   /** @returns `undefined` where nothing is known, or it was forgotten */
   of(trail: string): TrailHead | undefined;
+  /** Those of these trails of which something is known. */
+  among(trails: readonly string[]): ReadonlyMap<string, TrailHead>;
   learn(trail: string, head: TrailHead): void;
 }
 
@@ -24,6 +26,14 @@ export function knownHeads(most = 20_000): KnownHeads {
   const heads = new Map<string, TrailHead>();
   return {
     of: (trail) => heads.get(trail),
+    among(trails) {
+      const found = new Map<string, TrailHead>();
+      for (const trail of trails) {
+        const head = heads.get(trail);
+        if (head !== undefined) found.set(trail, head);
+      }
+      return found;
+    },
     check(trail, head, known = heads.get(trail)) {
       if (known === undefined || isNotBehind(head, known)) return;
       const error = new PortcullisError('audit_unavailable', undefined, {
