@@ -53,13 +53,14 @@ export function checkpointRounds(options: CheckpointRoundsOptions): CheckpointRo
   let quietUntil = 0;
 
   async function round(atLeast: number): Promise<void> {
-    const failures: PortcullisError[] = [];
+    let failures: readonly PortcullisError[] = [];
     let missed = 0;
     for (;;) {
       const states = await store.unsigned(atLeast, mostTrails);
       if (states.length === 0) break;
-      failures.length = 0;
-      const checkpoints = await signed(options, states, last, failures);
+      const made = await signed(options, states, last);
+      const { checkpoints } = made;
+      failures = made.failures;
       if (checkpoints.length === 0) break;
       if (await store.putCheckpoints(checkpoints)) {
         for (const { trail, seq, n, digest } of checkpoints) {
@@ -131,17 +132,22 @@ interface SignedLast {
   readonly digest: string;
 }
 
-/** @param failures - takes the trails that are not signed: the others are */
+/** What was signed, and why the other trails were not. */
+interface Signed {
+  readonly checkpoints: readonly StoredCheckpoint[];
+  readonly failures: readonly PortcullisError[];
+}
+
 async function signed(
   { store, signer, known, clock }: CheckpointRoundsOptions,
   states: readonly TrailState[],
   last: ReadonlyMap<string, SignedLast>,
-  failures: PortcullisError[],
-): Promise<readonly StoredCheckpoint[]> {
+): Promise<Signed> {
   const all = (await store.state(allTrails)).checkpoint;
   requireNotBehind(allTrails, all, last);
   const time = new Date(clock()).toISOString();
   const checkpoints: StoredCheckpoint[] = [];
+  const failures: PortcullisError[] = [];
   for (const state of states) {
     const { trail, seq, hash, checkpoint } = state;
     try {
@@ -160,12 +166,12 @@ async function signed(
       }),
     );
   }
-  if (checkpoints.length === 0) return [];
+  if (checkpoints.length === 0) return { checkpoints, failures };
   const trails = checkpoints
     .map(({ trail, n, digest }): [string, number, string] => [trail, n, digest])
     .sort(([one], [other]) => (one < other ? -1 : 1));
   const over = { v: 1, kind: 'all', trail: allTrails, n: all.n + 1, previous: all.digest, time, trails } as const;
-  return [...checkpoints, await signCheckpoint(signer, over)];
+  return { checkpoints: [...checkpoints, await signCheckpoint(signer, over)], failures };
 }
 
 /** Where the checkpoints of a trail are gone that this process signed, nothing is signed in their place. */
