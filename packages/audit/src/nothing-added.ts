@@ -11,6 +11,7 @@ export function nothingAdded(error: PortcullisError): PortcullisError {
   return error;
 }
 
+/** Whether an error is marked so: only then is it safe to try its entries again. */
 export function isNothingAdded(error: PortcullisError): boolean {
   return marked.has(error);
 }
