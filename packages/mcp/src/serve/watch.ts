@@ -16,7 +16,8 @@ const graceMs = 30_000;
 
 /**
  * Ends an event stream when the token behind it expires, the tenant is suspended or the membership ends: a stream
- * that was allowed to open is not allowed to stay open for ever. What answers a request is not cut for the token's end in its first 30 s.
+ * that was allowed to open is not allowed to stay open for ever. No stream is cut for the token's end in its first
+ * 30 s: it may bring an answer.
  *
  * @param onEnd - told once, when nothing more will be sent
  */
