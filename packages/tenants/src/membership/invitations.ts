@@ -16,6 +16,7 @@ import { invalid, operatorPrefix, requireAcceptable, requirePerson } from './acc
 import { authorityIn, recorded, type Actor, type Authority } from './actor.js';
 import type { Invitation } from './invitation.js';
 import { requireCovered, requireGivable } from './members.js';
+import { revokeInvitation } from './revoke-invitation.js';
 import type { UnstoredRoles } from './unstored-roles.js';
 
 /** How invitations work. */
@@ -111,22 +112,12 @@ export function invitations(options: InvitationsOptions): Invitations {
   const { store, record, clock = systemClock, ttlMs = defaultTtlMs, verifiedEmail = emailClaimed } = options;
 
   /** Who lost a role while it was inviting to it may have been too late to be swept: the invitation is taken back. */
-  async function requireStill(
-    actor: Actor,
-    made: Authority,
-    { tenantId, id, email, roles }: Invitation,
-  ): Promise<void> {
+  async function requireStill(actor: Actor, made: Authority, invitation: Invitation): Promise<void> {
+    const { tenantId, roles } = invitation;
     try {
       requireCovered(await authorityIn(store, tenantId, actor, clock), roles, await store.getRoles(tenantId));
     } catch (error) {
-      const change = {
-        ...made.change,
-        action: 'invitation.revoke',
-        target: id,
-        before: { email, roles },
-        after: null,
-      };
-      await recorded(record, change, () => store.removeInvitation(tenantId, id));
+      await revokeInvitation(options, made, tenantId, invitation);
       throw error;
     }
   }
@@ -177,16 +168,8 @@ export function invitations(options: InvitationsOptions): Invitations {
       const authority = await authorityIn(store, tenant, actor, clock);
       const invitation = await store.getInvitation(tenant, id);
       if (invitation === undefined) return;
-      const { email, roles } = invitation;
-      requireCovered(authority, roles, await store.getRoles(tenant));
-      const change = {
-        ...authority.change,
-        action: 'invitation.revoke',
-        target: id,
-        before: { email, roles },
-        after: null,
-      };
-      await recorded(record, change, () => store.removeInvitation(tenant, id));
+      requireCovered(authority, invitation.roles, await store.getRoles(tenant));
+      await revokeInvitation(options, authority, tenant, invitation);
     },
     async accept(identity, token, requestId) {
       if (!isSealedIdentity(identity)) throw new TypeError('the identity was not made by a verifier');

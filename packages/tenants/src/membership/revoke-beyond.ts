@@ -1,6 +1,7 @@
 import type { ConfigurationRecorder, TenantId } from '@portcullis/core';
 import type { TenantStore } from '../store/store.js';
-import { recorded, type Authority } from './actor.js';
+import type { Authority } from './actor.js';
+import { revokeInvitation } from './revoke-invitation.js';
 
 /** Whoever adds invitations as fast as they are revoked is stopped by `accept`, which looks at who invited. */
 const rounds = 5;
@@ -23,15 +24,6 @@ export async function revokeBeyond(
       ({ invitedBy, roles }) => invitedBy === userId && !stays(roles),
     );
     if (beyond.length === 0) return;
-    for (const { id, email, roles } of beyond) {
-      const change = {
-        ...authority.change,
-        action: 'invitation.revoke',
-        target: id,
-        before: { email, roles },
-        after: null,
-      };
-      await recorded(record, change, () => store.removeInvitation(tenant, id));
-    }
+    for (const invitation of beyond) await revokeInvitation({ store, record }, authority, tenant, invitation);
   }
 }
