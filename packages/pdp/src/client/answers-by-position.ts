@@ -1,5 +1,5 @@
 import type { CheckRequest, Decision } from '@portcullis/core';
-import { unavailable } from './unavailable.js';
+import { unavailable } from '../unavailable.js';
 
 /**
  * Lets an answer pass only if it has a decision at each place where one was asked for, and no other. An answer that is

@@ -1,4 +1,4 @@
-import { unavailable } from './unavailable.js';
+import { unavailable } from '../unavailable.js';
 
 /**
  * Asks, and waits no longer than `deadlineMs` milliseconds or the caller does. What was asked is told by its signal; if

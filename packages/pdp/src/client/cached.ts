@@ -7,10 +7,10 @@ import {
   type PolicyDecisionPoint,
 } from '@portcullis/core';
 import { answersByPosition } from './answers-by-position.js';
-import { atLeast } from './at-least.js';
+import { atLeast } from '../at-least.js';
 import { canonicalKey, questionKey } from './canonical-key.js';
 import { knownRevision, type RevisionOf } from './revision.js';
-import { unavailable } from './unavailable.js';
+import { unavailable } from '../unavailable.js';
 
 /** What `cached` is told. */
 export interface CachedOptions {

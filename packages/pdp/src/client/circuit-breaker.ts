@@ -1,9 +1,9 @@
 import type { CallOptions, PolicyDecisionPoint, PortcullisError } from '@portcullis/core';
 import { askWithin } from './ask-within.js';
-import { atLeast } from './at-least.js';
+import { atLeast } from '../at-least.js';
 import { Circuit, type CircuitState } from './circuit.js';
 import { tell } from './tell.js';
-import { isUnavailable, unavailable } from './unavailable.js';
+import { isUnavailable, unavailable } from '../unavailable.js';
 
 /** What `circuitBreaker` may be told. */
 export interface CircuitBreakerOptions {

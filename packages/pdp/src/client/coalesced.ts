@@ -1,9 +1,9 @@
 import type { CallOptions, CheckRequest, Decision, PolicyDecisionPoint } from '@portcullis/core';
 import { answersByPosition } from './answers-by-position.js';
 import { askWithin } from './ask-within.js';
-import { atLeast } from './at-least.js';
+import { atLeast } from '../at-least.js';
 import { principalKey } from './canonical-key.js';
-import { isUnavailable } from './unavailable.js';
+import { isUnavailable } from '../unavailable.js';
 
 /** What `coalesced` may be told. */
 export interface CoalescedOptions {

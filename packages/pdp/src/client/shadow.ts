@@ -9,7 +9,7 @@ import type {
 } from '@portcullis/core';
 import { answersByPosition } from './answers-by-position.js';
 import { askWithin } from './ask-within.js';
-import { atLeast } from './at-least.js';
+import { atLeast } from '../at-least.js';
 import { canonicalKey } from './canonical-key.js';
 import { closeAll } from './close-all.js';
 import { tell } from './tell.js';

@@ -1,11 +1,11 @@
 import type { CallOptions, PolicyDecisionPoint } from '@portcullis/core';
 import { answersByPosition } from './answers-by-position.js';
 import { askWithin } from './ask-within.js';
-import { atLeast } from './at-least.js';
+import { atLeast } from '../at-least.js';
 import { closeAll } from './close-all.js';
 import { knownRevision, type RevisionOf } from './revision.js';
 import { tell } from './tell.js';
-import { isUnavailable } from './unavailable.js';
+import { isUnavailable } from '../unavailable.js';
 
 /** What happened when the engine was away. */
 export type FallbackEvent =

@@ -1,6 +1,6 @@
 import { PortcullisError } from '@portcullis/core';
 
-/** The failure of a question. */
+/** The failure of a question: it could not be asked, or the answer cannot be trusted. */
 export function unavailable(detail: string, cause?: unknown): PortcullisError {
   return new PortcullisError('pdp_unavailable', undefined, { detail, cause });
 }
