@@ -50,6 +50,8 @@ export interface Decision {
   readonly policy: string;
   /** The policy version that was asked for. */
   readonly policyVersion: string;
+  /** Which policies decided, as a text that no other set of policies has; where the engine says so. */
+  readonly policyRevision?: string | undefined;
   /** The scope at which it was decided. */
   readonly scope: string;
   readonly outputs: readonly PolicyOutput[];

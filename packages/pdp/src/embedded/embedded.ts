@@ -3,34 +3,20 @@ import { resolve } from 'node:path';
 import {
   PortcullisError,
   type Attributes,
-  type AttributeValue,
   type CallOptions,
   type CheckRequest,
-  type Decision,
+  type PlanRequest,
   type PolicyDecisionPoint,
-  type PolicyOutput,
-  type ResourceQuestion,
 } from '@portcullis/core';
-import { obligationsOf } from '../obligations.js';
+import { unavailable } from '../unavailable.js';
 import { lintPolicies } from '../policies/lint.js';
 import { readPolicies } from '../policies/read.js';
-import { unavailable } from '../unavailable.js';
-import type { PrincipalValue } from './cel/expression.js';
-import { failed, type CelMap, type CelValue } from './cel/value.js';
 import { compilePolicies } from './compile/compile.js';
-import type { AttributeSchema, Table } from './compile/table.js';
 import { readAttributes } from './evaluate/attributes.js';
-import { decide, type Output, type Verdict } from './evaluate/decide.js';
-import { groundOf, type Ground } from './evaluate/ground.js';
-import { Question } from './evaluate/question.js';
-import { malformation } from './evaluate/request.js';
+import { check, type Rulebook } from './evaluate/check.js';
+import { engine } from './evaluate/decisions.js';
 import { readFolder } from './load/folder.js';
-
-/** The name of the engine in decisions. */
-const engine = 'embedded';
-
-/** The role of a principal that has none in the tenant, as in the Cerbos adapter: `*` in a rule means it too. */
-const noRole = 'none';
+import { answerPlan } from './plan/answer.js';
 
 /** How policies are evaluated in this process. */
 export interface EmbeddedOptions {
@@ -65,43 +51,44 @@ export interface EmbeddedOptions {
 export async function embedded(options: EmbeddedOptions): Promise<PolicyDecisionPoint> {
   const folder = resolve(options.policies);
   if (options.allowWideningScopes !== true) await refuseWhatLintFinds(folder);
-  const table = compilePolicies(await readFolder(folder));
-  const rejects = (options.schemaEnforcement ?? 'reject') === 'reject';
-  const globals = readAttributes(options.globals ?? {});
+  const contents = await readFolder(folder);
+  const rulebook: Rulebook = {
+    table: compilePolicies(contents),
+    revision: contents.revision,
+    policyVersion: options.policyVersion ?? 'default',
+    rejects: (options.schemaEnforcement ?? 'reject') === 'reject',
+    globals: readAttributes(options.globals ?? {}),
+  };
+  const nextCallId = callIds();
   let closed = false;
 
-  function answer(request: CheckRequest): readonly (readonly Decision[])[] {
-    const startedAt = performance.now();
-    const policyVersion = request.policyVersion ?? options.policyVersion ?? 'default';
-    const wrong = malformation(request, policyVersion);
-    if (wrong !== undefined) throw unavailable(wrong);
-    const principal = principalOf(request);
-    const callId = randomUUID();
-    return request.questions.map((question) => {
-      const asked = new Question({
-        principal,
-        resource: resourceOf(question),
-        scope: request.scope,
-        policyVersion: policyVersion || 'default',
-        globals,
-      });
-      const verdicts = verdictsOn(table, asked, question.actions, rejects);
-      return toDecisions(question, verdicts, policyVersion, callId, startedAt);
-    });
+  function refuseLate(signal: AbortSignal | undefined) {
+    if (closed) throw unavailable('the engine is closed');
+    if (signal?.aborted === true) throw unavailable('the caller gave up', signal.reason);
+  }
+
+  function answer(request: CheckRequest, signal: AbortSignal | undefined) {
+    refuseLate(signal);
+    refuseRepeatedActions(request);
+    return check(rulebook, request, nextCallId());
   }
 
   return {
     engine,
     check(request: CheckRequest, { signal }: CallOptions = {}) {
-      return new Promise((fulfil) => {
-        if (closed) throw unavailable('the engine is closed');
-        if (signal?.aborted === true) throw unavailable('the caller gave up', signal.reason);
-        refuseRepeatedActions(request);
-        fulfil(answered(() => answer(request)));
-      });
+      try {
+        return Promise.resolve(answer(request, signal));
+      } catch (error) {
+        return Promise.reject(failureOf(error));
+      }
     },
-    plan() {
-      return Promise.reject(unavailable('this engine has no query plans yet'));
+    plan(request: PlanRequest, { signal }: CallOptions = {}) {
+      try {
+        refuseLate(signal);
+        return Promise.resolve(answerPlan(rulebook, request, nextCallId()));
+      } catch (error) {
+        return Promise.reject(failureOf(error));
+      }
     },
     close() {
       closed = true;
@@ -116,106 +103,25 @@ async function refuseWhatLintFinds(folder: string): Promise<void> {
     throw new PortcullisError('policies_invalid', errors.map(({ file, message }) => `${file}: ${message}`).join('\n'));
 }
 
+/** Ids of calls: a random part that is this engine's own, and a number. */
+function callIds(): () => string {
+  const prefix = randomUUID();
+  let count = 0;
+  return () => `${prefix}-${String(++count)}`;
+}
+
+/** A mistake of the calling code, and no failure of the engine. */
+class RepeatedAction extends TypeError {}
+
 /** The caller would not know which answer is which. */
 function refuseRepeatedActions({ questions }: CheckRequest): void {
   for (const { actions } of questions)
-    if (new Set(actions).size !== actions.length) throw new TypeError('an action is asked twice on one resource');
+    if (actions.length > 1 && new Set(actions).size !== actions.length)
+      throw new RepeatedAction('an action is asked twice on one resource');
 }
 
 /** Whatever goes wrong in here is no answer, and never an allow. */
-function answered<T>(run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    if (error instanceof PortcullisError) throw error;
-    throw unavailable('the question cannot be answered', error);
-  }
-}
-
-function principalOf({ principal }: CheckRequest): PrincipalValue {
-  return {
-    id: principal.id,
-    roles: principal.roles.length === 0 ? [noRole] : [...principal.roles],
-    attr: readAttributes(principal.attr),
-  };
-}
-
-/** The attribute `tenant` is always the resource's owner, whatever else was said. */
-function resourceOf({ resource }: ResourceQuestion): Question['resource'] {
-  return {
-    kind: resource.kind,
-    id: resource.id,
-    attr: readAttributes({ ...resource.attr, tenant: resource.tenant }),
-  };
-}
-
-function verdictsOn(
-  table: Table,
-  question: Question,
-  actions: readonly string[],
-  rejects: boolean,
-): readonly Verdict[] {
-  const ground = groundOf(table, question);
-  if (rejects && isRejected(ground, question, actions))
-    return actions.map(() => ({ effect: 'deny', policy: ground.resourcePolicy, scope: '', outputs: [] }));
-  return actions.map((action) => decide(ground, question, action));
-}
-
-/** Whether attributes break the schemas of the policy that the question is for. */
-function isRejected(ground: Ground, { principal, resource }: Question, actions: readonly string[]): boolean {
-  const { schemas } = ground;
-  if (schemas === undefined) return false;
-  return breaks(schemas.principal, principal.attr, actions) || breaks(schemas.resource, resource.attr, actions);
-}
-
-function breaks(schema: AttributeSchema | undefined, attributes: CelMap, actions: readonly string[]): boolean {
-  if (schema === undefined) return false;
-  const isIgnored = (action: string): boolean => schema.ignoredActions.some((matches) => matches(action));
-  return !actions.every(isIgnored) && !schema.accepts(attributes);
-}
-
-function toDecisions(
-  { resource, actions }: ResourceQuestion,
-  verdicts: readonly Verdict[],
-  policyVersion: string,
-  callId: string,
-  startedAt: number,
-): readonly Decision[] {
-  // An output that could not be computed may have been an obligation, on whichever action.
-  const broken = verdicts.some(({ outputs }) => outputs.some(({ value }) => value === failed));
-  const durationMs = performance.now() - startedAt;
-  return verdicts.map(({ effect, policy, scope, outputs: said }, position) => {
-    const action = actions[position] ?? '';
-    const outputs = said.map((output) => toOutput(output, action));
-    const obligations = obligationsOf(outputs);
-    return {
-      effect,
-      action,
-      resource: { kind: resource.kind, id: resource.id },
-      policy,
-      policyVersion,
-      scope,
-      outputs,
-      obligations: broken ? [...obligations, { id: 'output', type: 'malformed', properties: {} }] : obligations,
-      callId,
-      durationMs,
-      engine,
-    };
-  });
-}
-
-function toOutput({ source, value }: Output, action: string): PolicyOutput {
-  return { source, action, value: value === failed ? null : toJson(value) };
-}
-
-/** A value as JSON: an int that a double cannot hold exactly becomes text, as in Cerbos. */
-function toJson(value: CelValue): AttributeValue {
-  if (typeof value === 'bigint') {
-    const isSafe = value <= BigInt(Number.MAX_SAFE_INTEGER) && value >= BigInt(Number.MIN_SAFE_INTEGER);
-    return isSafe ? Number(value) : String(value);
-  }
-  if (typeof value === 'number' && !Number.isFinite(value)) throw unavailable('an output is not a finite number');
-  if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map((item: CelValue) => toJson(item));
-  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, toJson(member)]));
+function failureOf(error: unknown): Error {
+  if (error instanceof PortcullisError || error instanceof RepeatedAction) return error;
+  return unavailable('the question cannot be answered', error);
 }

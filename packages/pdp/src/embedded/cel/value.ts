@@ -22,6 +22,11 @@ export function isMap(value: CelResult): value is CelMap {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** A map that inherits nothing, to be filled. */
+export function emptyMap(): Record<string, CelValue> {
+  return Object.create(null) as Record<string, CelValue>;
+}
+
 /** A member of a map, and of nothing else. */
 export function member(value: CelResult, name: string): CelResult {
   if (!isMap(value) || !Object.hasOwn(value, name)) return failed;

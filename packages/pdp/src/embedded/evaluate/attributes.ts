@@ -9,53 +9,49 @@ class UnreadableAttributes extends Error {
 }
 
 /**
- * Copies attributes: into maps that inherit nothing, and with nothing in them but JSON. A number that JSON has no text
- * for, a date, a class of somebody's own: what another engine would see of it is anybody's guess.
+ * Looks through attributes: there is nothing in them but JSON. A number that JSON has no text for, a date, a class of
+ * somebody's own: what another engine would see of it is anybody's guess.
+ *
+ * They are not copied. A question is answered in one go, in which nobody can change them, and an expression reads own
+ * members alone.
  *
  * @throws UnreadableAttributes
  */
 export function readAttributes(attributes: unknown): CelMap {
-  const copy = read(attributes, 0);
-  if (typeof copy !== 'object' || copy === null || Array.isArray(copy)) throw new UnreadableAttributes('not an object');
-  return copy as CelMap;
+  if (typeof attributes !== 'object' || attributes === null || Array.isArray(attributes))
+    throw new UnreadableAttributes('not an object');
+  requireMap(attributes, 0);
+  return attributes as CelMap;
 }
 
-function read(value: unknown, depth: number): CelMap[string] {
-  if (depth > maxDepth) throw new UnreadableAttributes('nested too deep');
+function requireJson(value: unknown, depth: number): void {
   switch (typeof value) {
     case 'string':
-      if (hasHalfPair(value)) throw new UnreadableAttributes('half a surrogate pair');
-      return value;
+      if (!value.isWellFormed()) throw new UnreadableAttributes('half a surrogate pair');
+      return;
     case 'boolean':
-      return value;
+      return;
     case 'number':
       if (!Number.isFinite(value)) throw new UnreadableAttributes('a number that is not finite');
-      return value;
+      return;
     case 'object':
-      if (value === null) return null;
-      if (Array.isArray(value)) return Array.from(value, (item: unknown) => read(item, depth + 1));
-      return readMap(value, depth);
+      if (value === null) return;
+      if (depth > maxDepth) throw new UnreadableAttributes('nested too deep');
+      if (Array.isArray(value)) requireList(value, depth);
+      else requireMap(value, depth);
+      return;
     default:
       throw new UnreadableAttributes(`a ${typeof value}`);
   }
 }
 
-/** Whether a text has half a surrogate pair in it. A loop, because this is asked of each text of each question. */
-function hasHalfPair(text: string): boolean {
-  for (let index = 0; index < text.length; index++) {
-    const unit = text.charCodeAt(index);
-    if (unit < 0xd800 || unit > 0xdfff) continue;
-    const next = text.charCodeAt(index + 1);
-    if (unit > 0xdbff || !(next >= 0xdc00 && next <= 0xdfff)) return true;
-    index++;
-  }
-  return false;
+/** By index, so that a hole in the list is looked at as well. */
+function requireList(list: readonly unknown[], depth: number): void {
+  for (let index = 0; index < list.length; index++) requireJson(list[index], depth + 1);
 }
 
-function readMap(value: object, depth: number): CelMap {
-  const prototype: unknown = Object.getPrototypeOf(value);
+function requireMap(map: object, depth: number): void {
+  const prototype: unknown = Object.getPrototypeOf(map);
   if (prototype !== Object.prototype && prototype !== null) throw new UnreadableAttributes('an object of a class');
-  const map = Object.create(null) as Record<string, CelMap[string]>;
-  for (const name of Object.keys(value)) map[name] = read(Reflect.get(value, name), depth + 1);
-  return map;
+  for (const name in map) requireJson((map as Readonly<Record<string, unknown>>)[name], depth + 1);
 }

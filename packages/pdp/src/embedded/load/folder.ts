@@ -3,11 +3,14 @@ import { join, relative, sep } from 'node:path';
 import { isAlias, isNode, LineCounter, parseAllDocuments, visit, type Document } from 'yaml';
 import { PortcullisError } from '@portcullis/core';
 import { policyFiles } from '../../policies/read.js';
+import { policyRevision } from '../../policies/revision.js';
 import { policyDocument, type PolicyDocumentOf } from './document.js';
 import { refusal, type Place } from './place.js';
 
 /** A policy, and where it stands. */
 export interface Loaded {
+  /** The document as it was written, before anything was filled in. */
+  readonly document: unknown;
   readonly policy: PolicyDocumentOf;
   readonly place: Place;
 }
@@ -16,6 +19,7 @@ export interface Loaded {
 export interface PolicyFolder {
   readonly policies: readonly Loaded[];
   readonly schemas: ReadonlyMap<string, unknown>;
+  readonly revision: string;
 }
 
 /**
@@ -28,7 +32,10 @@ export async function readFolder(folder: string): Promise<PolicyFolder> {
   const read = await Promise.all(
     files.map(async (file) => readPolicyFile(file, await readFile(join(folder, file), 'utf8'))),
   );
-  return { policies: read.flat(), schemas: await readSchemas(join(folder, '_schemas')) };
+  const policies = read.flat();
+  const schemas = await readSchemas(join(folder, '_schemas'));
+  const revision = policyRevision({ documents: policies.map(({ document }) => document), schemas });
+  return { policies, schemas, revision };
 }
 
 function readPolicyFile(file: string, text: string): readonly Loaded[] {
@@ -41,12 +48,13 @@ function readPolicyFile(file: string, text: string): readonly Loaded[] {
     if (error !== undefined) throw refusal(place, [], error.message.split('\n')[0] ?? 'is not YAML');
     if (document.contents === null) return [];
     refuseCleverYaml(document, place);
-    const parsed = policyDocument.safeParse(document.toJS());
+    const written: unknown = document.toJS();
+    const parsed = policyDocument.safeParse(written);
     if (!parsed.success) {
       const [issue] = parsed.error.issues;
       throw refusal(place, issue?.path ?? [], issue?.message ?? 'is malformed');
     }
-    return parsed.data.disabled === true ? [] : [{ policy: parsed.data, place }];
+    return parsed.data.disabled === true ? [] : [{ policy: parsed.data, document: written, place }];
   });
 }
 

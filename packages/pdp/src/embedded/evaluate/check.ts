@@ -1,0 +1,84 @@
+import type { CheckRequest, Decision, Principal, Resource } from '@portcullis/core';
+import { unavailable } from '../../unavailable.js';
+import type { PrincipalValue, ResourceValue } from '../cel/expression.js';
+import type { CelMap } from '../cel/value.js';
+import type { AttributeSchema, Table } from '../compile/table.js';
+import { readAttributes } from './attributes.js';
+import { decide, type Verdict } from './decide.js';
+import { toDecisions } from './decisions.js';
+import { groundOf, type Ground } from './ground.js';
+import { Question } from './question.js';
+import { malformation } from './request.js';
+
+/** The role of a principal that has none in the tenant, as in the Cerbos adapter: `*` in a rule means it too. */
+const roleOfNobody: readonly string[] = ['none'];
+
+/** What questions are answered by. */
+export interface Rulebook {
+  readonly table: Table;
+  readonly revision: string;
+  /** The policy version that is asked for where the request says none. */
+  readonly policyVersion: string;
+  /** Whether attributes that break their schema are a denial. */
+  readonly rejects: boolean;
+  readonly globals: CelMap;
+}
+
+/**
+ * Decides on all that a request asks.
+ *
+ * @throws PortcullisError `pdp_unavailable` where the request is malformed
+ */
+export function check(rulebook: Rulebook, request: CheckRequest, callId: string): readonly (readonly Decision[])[] {
+  const startedAt = performance.now();
+  const { table, revision: policyRevision, rejects, globals } = rulebook;
+  const policyVersion = request.policyVersion ?? rulebook.policyVersion;
+  const wrong = malformation(request, policyVersion);
+  if (wrong !== undefined) throw unavailable(wrong);
+  const principal = principalOf(request.principal);
+  const answering = { policyVersion, policyRevision, callId, startedAt };
+  return request.questions.map((asked) => {
+    const question = new Question({
+      principal,
+      resource: resourceOf(asked.resource),
+      scope: request.scope,
+      policyVersion: policyVersion || 'default',
+      globals,
+    });
+    return toDecisions(asked, verdictsOn(table, question, asked.actions, rejects), answering);
+  });
+}
+
+export function principalOf({ id, roles, attr }: Principal): PrincipalValue {
+  return { id, roles: roles.length === 0 ? roleOfNobody : roles, attr: readAttributes(attr) };
+}
+
+/** The attribute `tenant` is always the resource's owner, whatever else was said. */
+function resourceOf({ kind, id, tenant, attr }: Resource): ResourceValue {
+  return { kind, id, attr: readAttributes({ ...attr, tenant }) };
+}
+
+/** What is said on each of the actions. */
+export function verdictsOn(
+  table: Table,
+  question: Question,
+  actions: readonly string[],
+  rejects: boolean,
+): readonly Verdict[] {
+  const ground = groundOf(table, question);
+  if (rejects && breaksSchemas(ground, question, actions))
+    return actions.map(() => ({ effect: 'deny', policy: ground.resourcePolicy, scope: '', outputs: [] }));
+  return actions.map((action) => decide(ground, question, action));
+}
+
+/** Whether attributes break the schemas of the policy that the question is for. */
+function breaksSchemas({ schemas }: Ground, { principal, resource }: Question, actions: readonly string[]): boolean {
+  if (schemas === undefined) return false;
+  return breaks(schemas.principal, principal.attr, actions) || breaks(schemas.resource, resource.attr, actions);
+}
+
+export function breaks(schema: AttributeSchema | undefined, attributes: CelMap, actions: readonly string[]): boolean {
+  if (schema === undefined) return false;
+  const isIgnored = (action: string): boolean => schema.ignoredActions.some((matches) => matches(action));
+  return !actions.every(isIgnored) && !schema.accepts(attributes);
+}

@@ -1,0 +1,70 @@
+import type { AttributeValue, Decision, PolicyOutput, ResourceQuestion } from '@portcullis/core';
+import { unavailable } from '../../unavailable.js';
+import { malformedObligation, obligationsOf } from '../../obligations.js';
+import { failed, type CelValue } from '../cel/value.js';
+import type { Output, Verdict } from './decide.js';
+
+/** The name of the engine in decisions. */
+export const engine = 'embedded';
+
+/** What all decisions on a request share. */
+export interface Answering {
+  readonly policyVersion: string;
+  readonly policyRevision: string;
+  readonly callId: string;
+  /** As `performance.now()` gives it. */
+  readonly startedAt: number;
+}
+
+const nothing: readonly never[] = Object.freeze([]);
+
+/** The decisions on one resource, in the order of its actions. */
+export function toDecisions(
+  { resource: { kind, id }, actions }: ResourceQuestion,
+  verdicts: readonly Verdict[],
+  { policyVersion, policyRevision, callId, startedAt }: Answering,
+): readonly Decision[] {
+  // An output that could not be computed may have been an obligation, on whichever action.
+  const isBroken = verdicts.some(hasFailedOutput);
+  const durationMs = performance.now() - startedAt;
+  return verdicts.map(({ effect, policy, scope, outputs: said }, position) => {
+    const action = actions[position] ?? '';
+    const outputs = said.length === 0 ? nothing : said.map((output) => toOutput(output, action));
+    const obligations = said.length === 0 ? nothing : obligationsOf(outputs);
+    return {
+      effect,
+      action,
+      resource: { kind, id },
+      policy,
+      policyVersion,
+      policyRevision,
+      scope,
+      outputs,
+      obligations: isBroken
+        ? [...obligations, { id: 'output', type: malformedObligation, properties: {} }]
+        : obligations,
+      callId,
+      durationMs,
+      engine,
+    };
+  });
+}
+
+function hasFailedOutput({ outputs }: Verdict): boolean {
+  return outputs.length > 0 && outputs.some(({ value }) => value === failed);
+}
+
+function toOutput({ source, value }: Output, action: string): PolicyOutput {
+  return { source, action, value: value === failed ? null : toJson(value) };
+}
+/** A value as JSON: an int that a double cannot hold exactly becomes text, as in Cerbos. */
+export function toJson(value: CelValue): AttributeValue {
+  if (typeof value === 'bigint') {
+    const isSafe = value <= BigInt(Number.MAX_SAFE_INTEGER) && value >= BigInt(Number.MIN_SAFE_INTEGER);
+    return isSafe ? Number(value) : String(value);
+  }
+  if (typeof value === 'number' && !Number.isFinite(value)) throw unavailable('an output is not a finite number');
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map((item: CelValue) => toJson(item));
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, toJson(member)]));
+}
