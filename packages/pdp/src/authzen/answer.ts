@@ -1,13 +1,7 @@
-import {
-  PortcullisError,
-  type Attributes,
-  type AttributeValue,
-  type Decision,
-  type Obligation,
-  type PolicyOutput,
-} from '@portcullis/core';
+import type { Attributes, AttributeValue, Decision, Obligation, PolicyOutput } from '@portcullis/core';
 import { z } from 'zod';
 import { malformedObligation, obligationsOf } from '../obligations.js';
+import { unavailable } from '../unavailable.js';
 import type { Evaluation } from './question.js';
 import { attributesSchema, isObject, wireNames } from './wire.js';
 
@@ -53,7 +47,7 @@ export interface AboutCall {
  */
 export function readSingle(evaluation: Evaluation, body: AttributeValue, about: AboutCall): Decision {
   const read = evaluationSchema.safeParse(body);
-  if (!read.success) throw nonsense('the answer is not a decision');
+  if (!read.success) throw unavailable('the answer is not a decision');
   return toDecision(evaluation, read.data, about);
 }
 
@@ -68,20 +62,20 @@ export function readBatch(
   about: AboutCall,
 ): readonly Decision[] {
   const read = evaluationsSchema.safeParse(body);
-  if (!read.success) throw nonsense('the answer is not a list of decisions');
+  if (!read.success) throw unavailable('the answer is not a list of decisions');
   const answers = read.data.evaluations;
   if (answers.length !== evaluations.length)
-    throw nonsense(`${String(answers.length)} decisions on ${String(evaluations.length)} evaluations`);
+    throw unavailable(`${String(answers.length)} decisions on ${String(evaluations.length)} evaluations`);
   return evaluations.map((evaluation, index) => {
     const answer = answers[index];
-    if (answer === undefined) throw nonsense('an evaluation has no decision');
+    if (answer === undefined) throw unavailable('an evaluation has no decision');
     return toDecision(evaluation, answer, about);
   });
 }
 
 function toDecision(evaluation: Evaluation, { decision, context = {} }: Answer, about: AboutCall): Decision {
   // "Could not be evaluated" is not "no": an operator has to be able to tell them apart.
-  if (Object.hasOwn(context, 'error')) throw nonsense('an evaluation failed at the PDP');
+  if (Object.hasOwn(context, 'error')) throw unavailable('an evaluation failed at the PDP');
   const { name: action } = evaluation.action;
   const { type: kind, id } = evaluation.resource;
   const explained = explanationOf(evaluation, decision, context, about.requireMeta);
@@ -110,21 +104,22 @@ interface Explanation {
 /** What the Cerbos PDP says beside a decision. Its obligations are outputs, and come in no other way. */
 function explanationOf(evaluation: Evaluation, decision: boolean, context: Attributes, required: boolean): Explanation {
   if (!Object.hasOwn(context, wireNames.response)) {
-    if (required) throw nonsense(`the answer has no \`${wireNames.response}\`, and with it no obligations`);
+    if (required) throw unavailable(`the answer has no \`${wireNames.response}\`, and with it no obligations`);
     return { policy: '', scope: undefined, outputs: [], obligations: [] };
   }
   const read = explanationSchema.safeParse(context[wireNames.response]);
-  if (!read.success) throw nonsense(`the answer’s \`${wireNames.response}\` is malformed`);
+  if (!read.success) throw unavailable(`the answer’s \`${wireNames.response}\` is malformed`);
   const { type, id } = evaluation.resource;
   const found = read.data.results.filter(({ resource }) => resource.kind === type && resource.id === id);
   const [result] = found;
-  if (result === undefined || found.length > 1) throw nonsense('the explanation is not of the resource that was asked');
+  if (result === undefined || found.length > 1)
+    throw unavailable('the explanation is not of the resource that was asked');
   const { name: action } = evaluation.action;
   const effect = Object.hasOwn(result.actions, action) ? result.actions[action] : undefined;
   if (effect !== (decision ? 'EFFECT_ALLOW' : 'EFFECT_DENY'))
-    throw nonsense('the explanation contradicts the decision');
+    throw unavailable('the explanation contradicts the decision');
   const meta = metaSchema.safeParse(Object.hasOwn(result.meta.actions, action) ? result.meta.actions[action] : {});
-  if (!meta.success) throw nonsense(`the answer’s \`${wireNames.response}\` is malformed`);
+  if (!meta.success) throw unavailable(`the answer’s \`${wireNames.response}\` is malformed`);
   const outputs = result.outputs
     .filter((output) => output.action === action || output.action === '')
     .map((output) => ({ source: output.src, action, value: output.val ?? null }));
@@ -167,9 +162,4 @@ function together(named: readonly Obligation[], computed: readonly Obligation[])
 
 function malformed(id: string): Obligation {
   return { id, type: malformedObligation, properties: {} };
-}
-
-/** The PDP answered, and the answer cannot be trusted. */
-export function nonsense(detail: string): PortcullisError {
-  return new PortcullisError('pdp_unavailable', undefined, { detail });
 }

@@ -439,6 +439,6 @@ describe('the place of a PDP', () => {
 
   it('is asked with sensible limits', () => {
     for (const limit of ['deadlineMs', 'maxEvaluations', 'maxConcurrentRequests', 'maxResponseBytes'])
-      expect(() => authzen({ url: origin, [limit]: 0 })).toThrow(`\`${limit}\` has to be at least 1`);
+      expect(() => authzen({ url: origin, [limit]: 0 })).toThrow(`\`${limit}\` has to be a number, at least 1`);
   });
 });

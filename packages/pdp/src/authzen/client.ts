@@ -1,11 +1,7 @@
 import { setMaxListeners } from 'node:events';
-import {
-  PortcullisError,
-  type CallOptions,
-  type CheckRequest,
-  type Decision,
-  type PolicyDecisionPoint,
-} from '@portcullis/core';
+import type { CallOptions, CheckRequest, Decision, PolicyDecisionPoint } from '@portcullis/core';
+import { atLeast } from '../at-least.js';
+import { isUnavailable, unavailable } from '../unavailable.js';
 import { readBatch, readSingle, type AboutCall } from './answer.js';
 import { batchesOf } from './batches.js';
 import {
@@ -101,12 +97,12 @@ export function authzen(options: AuthzenOptions): PolicyDecisionPoint {
       ? readPdpUrl(options.discovery, 'discovery', allowInsecure)
       : readPdpUrl(options.url, 'url', allowInsecure);
   const engine = options.engine ?? 'authzen';
-  const deadlineMs = atLeastOne(options.deadlineMs ?? 1000, 'deadlineMs');
-  const maxEvaluations = atLeastOne(options.maxEvaluations ?? 25, 'maxEvaluations');
-  const maxConcurrent = atLeastOne(options.maxConcurrentRequests ?? 8, 'maxConcurrentRequests');
+  const deadlineMs = atLeast(1, 'deadlineMs', options.deadlineMs ?? 1000);
+  const maxEvaluations = atLeast(1, 'maxEvaluations', options.maxEvaluations ?? 25);
+  const maxConcurrent = atLeast(1, 'maxConcurrentRequests', options.maxConcurrentRequests ?? 8);
   const transport = {
     fetch: options.fetch ?? ((request: Request) => globalThis.fetch(request)),
-    maxResponseBytes: atLeastOne(options.maxResponseBytes ?? 4 * 1024 * 1024, 'maxResponseBytes'),
+    maxResponseBytes: atLeast(1, 'maxResponseBytes', options.maxResponseBytes ?? 4 * 1024 * 1024),
   };
   const closing = new AbortController();
   // Every call listens to it, and every request to its call's: as many as there are.
@@ -136,8 +132,7 @@ export function authzen(options: AuthzenOptions): PolicyDecisionPoint {
       return await exchange(sent, transport);
     } catch (error) {
       // Discovered endpoints that are gone are discovered anew, by the next question.
-      if (options.url === undefined && error instanceof PortcullisError && error.cause instanceof NotThereError)
-        known = undefined;
+      if (options.url === undefined && isUnavailable(error) && error.cause instanceof NotThereError) known = undefined;
       throw error;
     }
   }
@@ -206,7 +201,7 @@ export function authzen(options: AuthzenOptions): PolicyDecisionPoint {
     try {
       return await work(controller.signal);
     } catch (error) {
-      throw error instanceof PortcullisError && error.code === 'pdp_unavailable' ? error : unavailable(why, error);
+      throw isUnavailable(error) ? error : unavailable(why, error);
     } finally {
       clearTimeout(timer);
       outer?.removeEventListener('abort', givenUp);
@@ -270,13 +265,4 @@ function toHeaders(record: HeadersRecord): Headers {
   } catch {
     throw unavailable('a header for the PDP is malformed');
   }
-}
-
-function atLeastOne(value: number, option: string): number {
-  if (!(value >= 1)) throw new PortcullisError('config_invalid', `\`${option}\` has to be at least 1`);
-  return value;
-}
-
-function unavailable(detail: string, cause?: unknown): PortcullisError {
-  return new PortcullisError('pdp_unavailable', undefined, { detail, cause });
 }

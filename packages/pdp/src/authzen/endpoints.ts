@@ -1,6 +1,6 @@
 import { PortcullisError, type AttributeValue } from '@portcullis/core';
 import { z } from 'zod';
-import { nonsense } from './answer.js';
+import { unavailable } from '../unavailable.js';
 import { evaluationPath, evaluationsPath, wellKnownPath } from './wire.js';
 
 /**
@@ -70,9 +70,9 @@ const metadataSchema = z.object({
  */
 export function readMetadata(pdp: URL, body: AttributeValue): Endpoints {
   const read = metadataSchema.safeParse(body);
-  if (!read.success) throw nonsense('the metadata of the PDP are malformed');
+  if (!read.success) throw unavailable('the metadata of the PDP are malformed');
   const { policy_decision_point: named } = read.data;
-  if (URL.parse(named)?.href !== pdp.href) throw nonsense('the metadata are those of another PDP');
+  if (URL.parse(named)?.href !== pdp.href) throw unavailable('the metadata are those of another PDP');
   const { access_evaluation_endpoint: evaluation, access_evaluations_endpoint: evaluations } = read.data;
   return {
     evaluation: sameOrigin(pdp, evaluation),
@@ -83,6 +83,6 @@ export function readMetadata(pdp: URL, body: AttributeValue): Endpoints {
 function sameOrigin(pdp: URL, endpoint: string): string {
   const url = URL.parse(endpoint);
   if (url?.origin !== pdp.origin || url.username !== '' || url.password !== '' || url.hash !== '')
-    throw nonsense('the metadata name an endpoint that is not at the origin of the PDP');
+    throw unavailable('the metadata name an endpoint that is not at the origin of the PDP');
   return url.href;
 }

@@ -1,10 +1,5 @@
-import {
-  PortcullisError,
-  type Attributes,
-  type AttributeValue,
-  type CheckRequest,
-  type Resource,
-} from '@portcullis/core';
+import type { Attributes, AttributeValue, CheckRequest, PortcullisError, Resource } from '@portcullis/core';
+import { unavailable } from '../unavailable.js';
 import { noRole, reservedPrefix, subjectType, wireNames, type WireResource, type WireSubject } from './wire.js';
 
 /** One action on one resource, and where its answer belongs. */
@@ -91,5 +86,5 @@ function sayable(text: string, what: string): string {
 }
 
 function unsayable(detail: string): PortcullisError {
-  return new PortcullisError('pdp_unavailable', undefined, { detail: `the question cannot be asked: ${detail}` });
+  return unavailable(`the question cannot be asked: ${detail}`);
 }

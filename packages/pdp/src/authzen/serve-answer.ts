@@ -1,10 +1,5 @@
-import {
-  PortcullisError,
-  type AttributeValue,
-  type CallOptions,
-  type Decision,
-  type PolicyDecisionPoint,
-} from '@portcullis/core';
+import type { AttributeValue, CallOptions, Decision, PolicyDecisionPoint, PortcullisError } from '@portcullis/core';
+import { unavailable } from '../unavailable.js';
 import type { Semantic, ServedQuestion, ServedRequest } from './serve-question.js';
 import { wireNames } from './wire.js';
 
@@ -70,7 +65,7 @@ async function decideGroup(
 }
 
 function incomplete(): PortcullisError {
-  return new PortcullisError('pdp_unavailable', undefined, { detail: 'the engine left an evaluation out' });
+  return unavailable('the engine left an evaluation out');
 }
 
 /** The answer in AuthZEN's words. */

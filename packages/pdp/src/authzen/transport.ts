@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { parseStrictJson, PortcullisError, readBoundedText, type AttributeValue } from '@portcullis/core';
-import { nonsense } from './answer.js';
+import { parseStrictJson, readBoundedText, type AttributeValue } from '@portcullis/core';
+import { unavailable } from '../unavailable.js';
 import { requestIdPattern } from './wire.js';
 
 /** Sends one request: the global `fetch`, or a stand-in such as a handler of `serveAuthzen`. */
@@ -45,18 +45,16 @@ export async function exchange(
   // A redirect would take the question, and the credentials with it, to a place that nobody configured.
   const request = new Request(url, { ...sent, headers, redirect: 'error', signal });
   const response = await orAborted(fetch(request), signal);
-  if (response.redirected) throw nonsense('the PDP answered with a redirect');
+  if (response.redirected) throw unavailable('the PDP answered with a redirect');
   if (response.status !== 200) {
     await response.body?.cancel();
-    throw new PortcullisError('pdp_unavailable', undefined, {
-      detail: `the PDP answered with HTTP status ${String(response.status)}`,
-      ...(response.status === 404 ? { cause: new NotThereError('404') } : {}),
-    });
+    const cause = response.status === 404 ? new NotThereError('404') : undefined;
+    throw unavailable(`the PDP answered with HTTP status ${String(response.status)}`, cause);
   }
   const echoed = response.headers.get('x-request-id');
-  if (echoed !== null && echoed !== requestId) throw nonsense('the answer is to another request');
+  if (echoed !== null && echoed !== requestId) throw unavailable('the answer is to another request');
   if (!/^application\/json\s*(;|$)/i.test(response.headers.get('content-type') ?? ''))
-    throw nonsense('the answer is not JSON');
+    throw unavailable('the answer is not JSON');
   const text = await orAborted(readBoundedText(response, maxResponseBytes), signal);
   return readJson(text);
 }
@@ -65,7 +63,7 @@ function readJson(text: string): AttributeValue {
   try {
     return parseStrictJson(text);
   } catch (cause) {
-    throw new PortcullisError('pdp_unavailable', undefined, { detail: 'the answer is not JSON', cause });
+    throw unavailable('the answer is not JSON', cause);
   }
 }
 

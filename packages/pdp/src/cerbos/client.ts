@@ -13,7 +13,8 @@ import {
 } from '@portcullis/core';
 import { Circuit } from '../client/circuit.js';
 import { coalesced } from '../client/coalesced.js';
-import { engineName, nonsense, toDecisions, toPlanExpression, toPrincipal, toResourceCheck } from './translate.js';
+import { unavailable } from '../unavailable.js';
+import { engineName, toDecisions, toPlanExpression, toPrincipal, toResourceCheck } from './translate.js';
 
 /** How Cerbos is asked. */
 export interface CerbosOptions {
@@ -80,7 +81,7 @@ export function cerbos(targets: string | readonly string[], options: CerbosOptio
     run: (client: GRPC, signal: AbortSignal) => Promise<T>,
     { signal: outer }: CallOptions,
   ): Promise<T> {
-    if (closed) throw new PortcullisError('pdp_unavailable', undefined, { detail: 'the client is closed' });
+    if (closed) throw unavailable('the client is closed');
     if (hasGivenUp(outer)) throw unavailable('the caller gave up', outer?.reason);
     const controller = new AbortController();
     const timer = setTimeout(() => {
@@ -94,7 +95,7 @@ export function cerbos(targets: string | readonly string[], options: CerbosOptio
     try {
       for (let attempt = 0; attempt <= retries; attempt++) {
         const endpoint = pick();
-        if (endpoint === undefined) throw unavailable('no endpoint has answered lately', failure);
+        if (endpoint === undefined) throw failed('no endpoint has answered lately', failure);
         try {
           const result = await run(endpoint.client, controller.signal);
           endpoint.circuit.succeeded();
@@ -103,15 +104,15 @@ export function cerbos(targets: string | readonly string[], options: CerbosOptio
           failure = error;
           if (hasGivenUp(outer)) {
             endpoint.circuit.abandoned();
-            throw unavailable('the caller gave up', error);
+            throw failed('the caller gave up', error);
           }
           if (isRefusalOfTheQuestion(error)) endpoint.circuit.succeeded();
           else endpoint.circuit.failed();
-          if (controller.signal.aborted) throw unavailable(`no answer within ${String(deadlineMs)} ms`, error);
-          if (!isTransportError(error)) throw unavailable('the engine failed', error);
+          if (controller.signal.aborted) throw failed(`no answer within ${String(deadlineMs)} ms`, error);
+          if (!isTransportError(error)) throw failed('the engine failed', error);
         }
       }
-      throw unavailable('the engine cannot be reached', failure);
+      throw failed('the engine cannot be reached', failure);
     } finally {
       clearTimeout(timer);
       outer?.removeEventListener('abort', giveUp);
@@ -195,7 +196,7 @@ export function cerbos(targets: string | readonly string[], options: CerbosOptio
         case PlanKind.CONDITIONAL:
           return { ...about, outcome: 'conditional', condition: toPlanExpression(response.condition) };
         default:
-          throw nonsense('the plan is of an unknown kind');
+          throw unavailable('the plan is of an unknown kind');
       }
     },
     close() {
@@ -243,9 +244,9 @@ function isRefusalOfTheQuestion(error: unknown): boolean {
   return error instanceof NotOK && error.code === Status.INVALID_ARGUMENT;
 }
 
-function unavailable(detail: string, cause: unknown): PortcullisError {
-  const said = cause instanceof NotOK ? `${detail}: ${cause.message}` : detail;
-  return new PortcullisError('pdp_unavailable', undefined, { detail: said, cause });
+/** With what the engine, or the transport to it, said. */
+function failed(detail: string, cause: unknown): PortcullisError {
+  return unavailable(cause instanceof NotOK ? `${detail}: ${cause.message}` : detail, cause);
 }
 
 interface Part {

@@ -10,7 +10,6 @@ import {
   type Value,
 } from '@cerbos/core';
 import {
-  PortcullisError,
   type AttributeValue,
   type CheckRequest,
   type Decision,
@@ -20,6 +19,7 @@ import {
   type ResourceQuestion,
 } from '@portcullis/core';
 import { obligationsOf } from '../obligations.js';
+import { unavailable } from '../unavailable.js';
 
 /** The name of the engine in decisions. */
 export const engineName = 'cerbos';
@@ -71,11 +71,11 @@ export function toDecisions(
   durationMs: number,
 ): readonly (readonly Decision[])[] {
   if (response.results.length !== questions.length)
-    throw nonsense('the number of results differs from the number of questions');
+    throw unavailable('the number of results differs from the number of questions');
   return questions.map((question, index) => {
     const result = response.results[index];
     if (result?.resource.kind !== question.resource.kind || result.resource.id !== question.resource.id) {
-      throw nonsense('a result is for another resource than was asked');
+      throw unavailable('a result is for another resource than was asked');
     }
     if (result.outputs.some((output) => output.value === undefined)) {
       // An output that could not be computed may have been an obligation.
@@ -100,7 +100,7 @@ function toDecision(
   brokenOutput: boolean,
 ): Decision {
   const effect: unknown = Object.hasOwn(result.actions, action) ? result.actions[action] : undefined;
-  if (effect !== 'EFFECT_ALLOW' && effect !== 'EFFECT_DENY') throw nonsense('an action has no effect in the answer');
+  if (effect !== 'EFFECT_ALLOW' && effect !== 'EFFECT_DENY') throw unavailable('an action has no effect in the answer');
   const metadata = result.metadata?.actions[action];
   const outputs = result.outputs
     .filter((output) => output.action === action || output.action === '')
@@ -133,10 +133,5 @@ export function toPlanExpression(operand: PlanExpressionOperand): PlanExpression
   }
   if (operand instanceof PlanExpressionVariable) return { type: 'variable', name: operand.name };
   if (operand instanceof PlanExpressionValue) return { type: 'value', value: operand.value as AttributeValue };
-  throw nonsense('the plan has an operand of an unknown shape');
-}
-
-/** The engine answered, and the answer cannot be trusted. */
-export function nonsense(detail: string): PortcullisError {
-  return new PortcullisError('pdp_unavailable', undefined, { detail });
+  throw unavailable('the plan has an operand of an unknown shape');
 }
