@@ -1,0 +1,71 @@
+import { allOf as entriesOf, hasAny } from '../compile/by-name.js';
+import type { AllowRule, Row } from '../compile/table.js';
+import { isKindOfPrincipals, kindRulesIn, takesRolePolicies, type Ground } from '../evaluate/ground.js';
+
+/** What one scope says to a question. */
+export interface ScopeRules {
+  /** Whether its allows need the consent of a scope above. */
+  readonly needsConsent: boolean;
+  readonly rows: readonly Row[];
+  /** What role policies allow, each by its conditions: all have to be met; `nothing` where one allows nothing. */
+  readonly restrictions: readonly AllowRule[] | 'nothing';
+}
+
+/** What the principal's own policies say, the most specific scope first. */
+export function principalRules(ground: Ground, principal: string, action: string): readonly ScopeRules[] {
+  const found: ScopeRules[] = [];
+  if (!ground.hasPrincipalPolicy) return found;
+  for (let scope = ground.principalScope; scope !== undefined; scope = scope.above) {
+    const rules = scope.versions.get(ground.version)?.principals.get(principal);
+    if (rules === undefined) continue;
+    const rows = entriesOf(rules.kinds, ground.kind).flatMap((actions) => entriesOf(actions, action).flat());
+    found.push({ needsConsent: scope.needsConsent, rows, restrictions: [] });
+  }
+  return found;
+}
+
+/** What resource and role policies say for a role and those that it stands for, the most specific scope first. */
+export function roleRules(ground: Ground, role: string, action: string): readonly ScopeRules[] {
+  const found: ScopeRules[] = [];
+  const roles = [role, ...(ground.parentRoles?.get(role) ?? [])];
+  for (let scope = ground.resourceScope; scope !== undefined; scope = scope.above) {
+    const rules = kindRulesIn(scope, ground.version, ground.kind);
+    const actions = rules === undefined ? [] : entriesOf(rules.actions, action);
+    const rows = actions.flatMap((byRole) => [...new Set([...roles, '*'])].flatMap((name) => byRole.get(name) ?? []));
+    found.push({ needsConsent: scope.needsConsent, rows, restrictions: restrictionsIn(ground, scope, roles, action) });
+  }
+  return found;
+}
+
+type Scope = NonNullable<Ground['resourceScope']>;
+
+/** What the role policies of a scope allow all of some roles. */
+function restrictionsIn(
+  ground: Ground,
+  scope: Scope,
+  roles: readonly string[],
+  action: string,
+): ScopeRules['restrictions'] {
+  const all: AllowRule[] = [];
+  for (const role of roles) {
+    const rules = restrictionsOf(ground, scope, role, action);
+    if (rules === 'nothing') return 'nothing';
+    all.push(...rules);
+  }
+  return all;
+}
+
+/** What the role policy of a role allows it: nothing where there is one that does not speak of the action. */
+function restrictionsOf(ground: Ground, scope: Scope, role: string, action: string): ScopeRules['restrictions'] {
+  const kinds = takesRolePolicies(ground) ? scope.roles.get(role) : undefined;
+  if (kinds === undefined) return [];
+  const isSpokenOf =
+    kindRulesIn(scope, ground.version, ground.kind) !== undefined ||
+    hasAny(scope.roleKinds, ground.kind) ||
+    isKindOfPrincipals(ground, scope.name);
+  if (!isSpokenOf) return [];
+  const rules = entriesOf(kinds, ground.kind)
+    .flat()
+    .filter(({ actions }) => actions.some((matches) => matches(action)));
+  return rules.length === 0 ? 'nothing' : rules;
+}
