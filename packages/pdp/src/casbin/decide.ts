@@ -1,0 +1,140 @@
+import { randomUUID } from 'node:crypto';
+import { PortcullisError, type CheckRequest, type Decision, type Plan, type PlanRequest } from '@portcullis/core';
+import { MissingAttribute, type Attributed } from './attributes.js';
+import { lineText, type PolicyLine } from './line.js';
+import type { CheckedModel } from './model.js';
+import type { Found, PolicySet } from './policy-set.js';
+import { isCrossTenant, malformation, objectOf, subjectsOf, type Mapping } from './question.js';
+
+/** The name of the engine in decisions. */
+export const engine = 'casbin';
+
+/** What was decided on one action, and why. */
+export interface Explanation {
+  readonly effect: Decision['effect'];
+  readonly action: string;
+  readonly resource: Decision['resource'];
+  /** The line that decided; absent where none matched. */
+  readonly line?: PolicyLine;
+  /** Why casbin was not asked, or what it could not read. */
+  readonly reason?: string;
+}
+
+/**
+ * Decides on everything in a request.
+ *
+ * @throws TypeError for an action that is asked twice
+ * @throws PortcullisError `pdp_unavailable`
+ */
+export function explain(
+  policies: PolicySet,
+  request: CheckRequest,
+  mapping: Mapping,
+): readonly (readonly Explanation[])[] {
+  const { principal, scope, questions } = request;
+  // The caller would not know which answer is which.
+  for (const { actions } of questions)
+    if (new Set(actions).size !== actions.length) throw new TypeError('an action is asked twice on one resource');
+  const wrong = malformation(request, mapping) ?? mixedUp(policies, request, mapping);
+  if (wrong !== undefined) throw unavailable(wrong);
+  return questions.map(({ resource, actions }) =>
+    actions.map((action) => ({
+      action,
+      resource: { kind: resource.kind, id: resource.id },
+      ...(isCrossTenant(scope, principal, resource.tenant)
+        ? { effect: 'deny', reason: 'the resource is another tenant’s' }
+        : one(policies, { principal, resource }, action, mapping)),
+    })),
+  );
+}
+
+/** The decisions of the port, for what was found. */
+export function decisions(
+  found: readonly (readonly Explanation[])[],
+  { scope }: CheckRequest,
+  startedAt: number,
+): readonly (readonly Decision[])[] {
+  const callId = randomUUID();
+  const durationMs = performance.now() - startedAt;
+  return found.map((row) =>
+    row.map(({ effect, action, resource, line }) => ({
+      effect,
+      action,
+      resource,
+      policy: line === undefined ? '' : lineText(line),
+      policyVersion: 'default',
+      scope: line === undefined ? '' : scope,
+      outputs: [],
+      obligations: [],
+      callId,
+      durationMs,
+      engine,
+    })),
+  );
+}
+
+/**
+ * Whether all resources of a kind are allowed, or none.
+ *
+ * @throws PortcullisError `pdp_unavailable` where it depends on the resource
+ */
+export function plan(policies: PolicySet, model: CheckedModel, request: PlanRequest, mapping: Mapping): Plan {
+  const startedAt = performance.now();
+  const { principal, scope, kind, action, tenant } = request;
+  const resource = { kind, id: '*', tenant, ...(request.attr === undefined ? {} : { attr: request.attr }) };
+  const asked = { ...request, questions: [{ resource, actions: [action] }] };
+  const wrong = malformation(asked, mapping) ?? mixedUp(policies, request, mapping);
+  if (wrong !== undefined) throw unavailable(wrong);
+  const isOthers = isCrossTenant(scope, principal, tenant);
+  if (!isOthers && (model.matcher.readsResource || mapping.object !== 'kind'))
+    throw unavailable('casbin has no query plans, and the matcher reads the resource');
+  const allowed = !isOthers && one(policies, { principal, resource }, action, mapping).effect === 'allow';
+  return {
+    outcome: allowed ? 'always_allowed' : 'always_denied',
+    callId: randomUUID(),
+    durationMs: performance.now() - startedAt,
+    engine,
+  };
+}
+
+/** A principal whose id is the name of a role would have that role. */
+function mixedUp(
+  policies: PolicySet,
+  { principal, scope }: Pick<CheckRequest, 'principal' | 'scope'>,
+  mapping: Mapping,
+): string | undefined {
+  return mapping.subject === 'id' && policies.isRole(scope, principal.id)
+    ? 'the principal’s id is the name of a role'
+    : undefined;
+}
+
+function one(
+  policies: PolicySet,
+  about: Attributed,
+  action: string,
+  mapping: Mapping,
+): Pick<Explanation, 'effect' | 'line' | 'reason'> {
+  const { resource, principal } = about;
+  const object = objectOf(resource, mapping);
+  let denied: Found | undefined;
+  try {
+    for (const { subject, names } of subjectsOf(principal, mapping)) {
+      const found = policies.ask({ tenant: resource.tenant, object, action, subject, subjects: names, about });
+      if (found.allowed) return { effect: 'allow', ...lineOf(found) };
+      denied = denied?.line === undefined ? found : denied;
+    }
+  } catch (error) {
+    // A condition on what is not there does not hold, and the lines after it are not asked: one of them may deny.
+    if (error instanceof MissingAttribute) return { effect: 'deny', reason: error.message };
+    throw unavailable('casbin cannot decide', error);
+  }
+  return { effect: 'deny', ...(denied === undefined ? {} : lineOf(denied)) };
+}
+
+function lineOf({ line }: Found): Pick<Explanation, 'line'> {
+  return line === undefined ? {} : { line: { ptype: line.ptype, values: line.values, place: line.place } };
+}
+
+export function unavailable(detail: string, cause?: unknown): PortcullisError {
+  return new PortcullisError('pdp_unavailable', undefined, { detail, ...(cause === undefined ? {} : { cause }) });
+}
