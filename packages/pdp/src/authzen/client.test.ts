@@ -311,6 +311,8 @@ describe('a question', () => {
     process.on('warning', hear);
     const pdp = ask();
     await Promise.all(Array.from({ length: 30 }, () => pdp.check(question)));
+    const parts = Array.from({ length: 30 }, () => ({ resource, actions: ['read'] }));
+    await ask({ maxEvaluations: 1, maxConcurrentRequests: 30 }).check({ ...question, questions: parts });
     // Warnings are emitted in a tick of their own.
     await new Promise((resolve) => setImmediate(resolve));
     process.off('warning', hear);
@@ -386,6 +388,44 @@ describe('an answer that does not come', () => {
     await expect(ask().check(question, { signal: AbortSignal.abort() })).rejects.toMatchObject({
       detail: 'the caller gave up',
     });
+  });
+
+  it('is followed by no question when the token comes too late', async () => {
+    let give: (token: string) => void = () => undefined;
+    const sent: string[] = [];
+    const pdp = ask({
+      token: () => new Promise((resolve) => (give = resolve)),
+      fetch: ({ url }) => (sent.push(url), never()),
+    });
+    const caller = new AbortController();
+    const given = pdp.check(question, { signal: caller.signal });
+    caller.abort();
+    await expect(given).rejects.toMatchObject({ detail: 'the caller gave up' });
+    give('t');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(sent).toEqual([]);
+  });
+
+  it('ends the other requests of its question, and no further ones are sent', async () => {
+    const sent: Request[] = [];
+    let answerLate: (response: Response) => void = () => undefined;
+    const pdp = ask({
+      maxEvaluations: 1,
+      maxConcurrentRequests: 2,
+      fetch: (request) => {
+        sent.push(request);
+        if (sent.length === 1) return Promise.resolve(new Response('', { status: 500 }));
+        return new Promise((resolve) => (answerLate = resolve));
+      },
+    });
+    const questions = [{ resource, actions: ['read', 'write', 'delete'] }];
+    await expect(pdp.check({ ...question, questions })).rejects.toMatchObject({
+      detail: 'the PDP answered with HTTP status 500',
+    });
+    expect(sent.map(({ signal }) => signal.aborted)).toEqual([true, true]);
+    answerLate(Response.json({ decision: true }));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(sent).toHaveLength(2);
   });
 
   it('is pdp_unavailable where nobody listens', async () => {

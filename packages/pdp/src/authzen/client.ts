@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { CallOptions, CheckRequest, Decision, PolicyDecisionPoint } from '@portcullis/core';
 import { atLeast } from '../at-least.js';
+import { askWithin } from '../client/ask-within.js';
 import { isUnavailable, unavailable } from '../unavailable.js';
 import { readBatch, readSingle, type AboutCall } from './answer.js';
 import { batchesOf } from './batches.js';
@@ -13,7 +14,7 @@ import {
   type Endpoints,
 } from './endpoints.js';
 import { toEvaluations, toSubject, type Evaluation } from './question.js';
-import { exchange, NotThereError, orAborted, requestIdOf, type Exchange, type Fetch } from './transport.js';
+import { exchange, NotThereError, requestIdOf, type Exchange, type Fetch } from './transport.js';
 import { wireNames, type WireSubject } from './wire.js';
 
 /** How an AuthZEN PDP is asked. One of `url` and `discovery` says where. */
@@ -105,7 +106,7 @@ export function authzen(options: AuthzenOptions): PolicyDecisionPoint {
     maxResponseBytes: atLeast(1, 'maxResponseBytes', options.maxResponseBytes ?? 4 * 1024 * 1024),
   };
   const closing = new AbortController();
-  // Every call listens to it, and every request to its call's: as many as there are.
+  // Every call listens to it, as many as there are.
   setMaxListeners(0, closing.signal);
   let known: Endpoints | undefined = options.url === undefined ? undefined : standardEndpoints(pdp);
 
@@ -118,16 +119,16 @@ export function authzen(options: AuthzenOptions): PolicyDecisionPoint {
     return known;
   }
 
-  async function headers({ signal }: Call): Promise<Headers> {
-    const more = (await orAborted(Promise.resolve(options.headers?.()), signal)) ?? {};
+  async function headers(): Promise<Headers> {
+    const more = (await options.headers?.()) ?? {};
     if (options.token === undefined) return toHeaders(more);
-    const token = await orAborted(Promise.resolve(options.token()), signal);
+    const token = await options.token();
     if (token === '') throw unavailable('there is no token for the PDP');
     return toHeaders({ ...more, authorization: `Bearer ${token}` });
   }
 
   async function send(call: Call, url: string, body: unknown, requestId: string) {
-    const sent: Exchange = { url, body, headers: await headers(call), requestId, signal: call.signal };
+    const sent: Exchange = { url, body, headers: await headers(), requestId, signal: call.signal };
     try {
       return await exchange(sent, transport);
     } catch (error) {
@@ -182,31 +183,11 @@ export function authzen(options: AuthzenOptions): PolicyDecisionPoint {
     return decided;
   }
 
-  /** Runs one call within its deadline; when one of its requests has failed, the others end with it. */
   async function within<T>(outer: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    if (closing.signal.aborted) throw unavailable('the client is closed');
-    if (outer?.aborted === true) throw unavailable('the caller gave up', outer.reason);
-    const controller = new AbortController();
-    setMaxListeners(0, controller.signal);
-    let why = 'the PDP cannot be reached';
-    const stop = (reason: string) => () => {
-      why = reason;
-      controller.abort();
-    };
-    const givenUp = stop('the caller gave up');
-    const closed = stop('the client is closed');
-    const timer = setTimeout(stop(`no answer within ${String(deadlineMs)} ms`), deadlineMs);
-    outer?.addEventListener('abort', givenUp, { once: true });
-    closing.signal.addEventListener('abort', closed, { once: true });
     try {
-      return await work(controller.signal);
+      return await askWithin(work, { signal: outer, closing: closing.signal, deadlineMs });
     } catch (error) {
-      throw isUnavailable(error) ? error : unavailable(why, error);
-    } finally {
-      clearTimeout(timer);
-      outer?.removeEventListener('abort', givenUp);
-      closing.signal.removeEventListener('abort', closed);
-      controller.abort();
+      throw isUnavailable(error) ? error : unavailable('the PDP cannot be reached', error);
     }
   }
 

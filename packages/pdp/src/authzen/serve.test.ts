@@ -7,7 +7,7 @@ import {
   type Decision,
   type PolicyDecisionPoint,
 } from '@portcullis/core';
-import { serveAuthzen, type ServeAuthzenOptions } from './serve.js';
+import { serveAuthzen, type AuthzenCaller, type ServeAuthzenOptions } from './serve.js';
 
 const url = 'https://pdp.example.com/authz';
 
@@ -77,6 +77,18 @@ describe('who may ask', () => {
     const response = await handler(request);
     expect(response.status).toBe(401);
     expect(response.headers.get('www-authenticate')).toBe('Bearer');
+    expect(request.bodyUsed).toBe(false);
+    expect(pdp.asked).toEqual([]);
+  });
+
+  it('is nobody who is recognized when the time is over', async () => {
+    const pdp = engine();
+    let recognize: (caller: AuthzenCaller) => void = () => undefined;
+    const authenticate = () => new Promise<AuthzenCaller>((resolve) => (recognize = resolve));
+    const request = post(one, question);
+    expect((await serve({ authenticate, deadlineMs: 10 }, pdp)(request)).status).toBe(503);
+    recognize({ tenants: 'any' });
+    await new Promise((resolve) => setImmediate(resolve));
     expect(request.bodyUsed).toBe(false);
     expect(pdp.asked).toEqual([]);
   });

@@ -7,6 +7,7 @@ import {
   type PolicyDecisionPoint,
 } from '@portcullis/core';
 import { z } from 'zod';
+import { askWithin } from '../client/ask-within.js';
 import { allowInsecureRequests, below, metadataUrl, readPdpUrl } from './endpoints.js';
 import { decide, toAnswer } from './serve-answer.js';
 import {
@@ -16,7 +17,7 @@ import {
   type ServedQuestion,
   type ServedRequest,
 } from './serve-question.js';
-import { orAborted, requestIdOf } from './transport.js';
+import { requestIdOf } from './transport.js';
 import { evaluationPath, evaluationsPath, subjectType } from './wire.js';
 
 const callerSchema = z.object({ tenants: z.union([z.literal('any'), z.array(z.string()).readonly()]) });
@@ -112,7 +113,7 @@ export function serveAuthzen(
 
   async function answer(request: Request, read: Read, requestId: string, signal: AbortSignal): Promise<AttributeValue> {
     const caller = await recognize(request);
-    if (signal.aborted) throw new Error('given up');
+    signal.throwIfAborted();
     const served = read(await readBody(request, maxBodyBytes), limits);
     for (const question of served.questions) requireTenant(caller, question);
     const decisions = await decide(pdp, served.questions, requestId, { signal });
@@ -127,24 +128,12 @@ export function serveAuthzen(
     const read = readers.get(pathname);
     if (read === undefined) return failed(new PortcullisError('not_found'), requestId);
     if (request.method !== 'POST') return methodNotAllowed('POST', requestId);
-    const controller = new AbortController();
-    const stop = (): void => {
-      controller.abort();
-    };
-    const timer = setTimeout(stop, deadlineMs);
-    request.signal.addEventListener('abort', stop, { once: true });
     try {
-      const { signal } = controller;
-      return json(await orAborted(answer(request, read, requestId, signal), signal), requestId);
+      const patience = { signal: request.signal, deadlineMs };
+      return json(await askWithin((signal) => answer(request, read, requestId, signal), patience), requestId);
     } catch (error) {
       options.onError?.(error, { requestId });
-      return failed(
-        controller.signal.aborted ? new PortcullisError('pdp_unavailable', undefined, { cause: error }) : error,
-        requestId,
-      );
-    } finally {
-      clearTimeout(timer);
-      request.signal.removeEventListener('abort', stop);
+      return failed(error, requestId);
     }
   };
 }

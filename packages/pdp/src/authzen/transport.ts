@@ -38,13 +38,15 @@ export async function exchange(
   { url, body, headers, requestId, signal }: Exchange,
   { fetch, maxResponseBytes }: TransportOptions,
 ): Promise<AttributeValue> {
+  // Nobody waits for the answer any more: a token that came too late, or a batch behind one that did, is not sent.
+  signal.throwIfAborted();
   headers.set('accept', 'application/json');
   headers.set('x-request-id', requestId);
   const sent = body === undefined ? { method: 'GET' } : { method: 'POST', body: JSON.stringify(body) };
   if (body !== undefined) headers.set('content-type', 'application/json');
   // A redirect would take the question, and the credentials with it, to a place that nobody configured.
   const request = new Request(url, { ...sent, headers, redirect: 'error', signal });
-  const response = await orAborted(fetch(request), signal);
+  const response = await fetch(request);
   if (response.redirected) throw unavailable('the PDP answered with a redirect');
   if (response.status !== 200) {
     await response.body?.cancel();
@@ -55,7 +57,7 @@ export async function exchange(
   if (echoed !== null && echoed !== requestId) throw unavailable('the answer is to another request');
   if (!/^application\/json\s*(;|$)/i.test(response.headers.get('content-type') ?? ''))
     throw unavailable('the answer is not JSON');
-  const text = await orAborted(readBoundedText(response, maxResponseBytes), signal);
+  const text = await readBoundedText(response, maxResponseBytes);
   return readJson(text);
 }
 
@@ -64,23 +66,6 @@ function readJson(text: string): AttributeValue {
     return parseStrictJson(text);
   } catch (cause) {
     throw unavailable('the answer is not JSON', cause);
-  }
-}
-
-/** Waits for work no longer than the signal lets it, also where the work does not listen to the signal. */
-export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let stop: (() => void) | undefined;
-  const aborted = new Promise<never>((_resolve, reject) => {
-    stop = () => {
-      reject(new Error('given up', { cause: signal.reason }));
-    };
-    signal.addEventListener('abort', stop, { once: true });
-    if (signal.aborted) stop();
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    if (stop !== undefined) signal.removeEventListener('abort', stop);
   }
 }
 
