@@ -4,7 +4,11 @@ import fc from 'fast-check';
 const scopes = ['', 'a', 'a.b', 'c'] as const;
 const consent = 'SCOPE_PERMISSIONS_REQUIRE_PARENTAL_CONSENT_FOR_ALLOWS';
 const roles = ['r1', 'r2', 'r3', 'r-4', '*'] as const;
-const actions = ['read', 'write', 'x:read', 'x:y:z', '*', 'x:*', '**', 'x:**', 'w*', '*:read', '*e*'] as const;
+const actions = [
+  ...(['read', 'write', 'x:read', 'x:y:z', '*', 'x:*', '**', 'x:**', 'w*', '*:read', '*e*', 'x:**y:z', '*:*'] as const),
+  ...(['{read,w}*', '*{read,y:z}', 'x:{read,y}**', '{x,wx}:*', '\\x:*', 'read\\*', '*\\:\\**', '{a\\,,b}*'] as const),
+] as const;
+const kindPatterns = ['k*', '*', '{k1,k2}*', '**1', '*{1,4}', '\\k*'] as const;
 const conditions = [
   ...['R.attr.n == 1', 'R.attr.s == P.attr.s', 'has(R.attr.b) && R.attr.b', 'R.attr.missing', '"yes"', 'true', 'false'],
   ...['V.v1', 'V.v2 > 1.0', 'V.shared', 'C.c1 == R.attr.n', '"a" in C.c2', 'V.v3 == null', 'C.common == "common"'],
@@ -99,7 +103,7 @@ function resourcePolicy(kind: string, version: string, scope: string, needsConse
 function principalPolicy(principal: string, scope: string, needsConsent: boolean): fc.Arbitrary<object> {
   const action = merged(fc.record({ effect }), condition, output);
   const rules = fc
-    .tuple(some('k1', 'k2', 'k*', '*'), some(...actions), fc.array(action, { minLength: 12, maxLength: 12 }))
+    .tuple(some('k1', 'k2', ...kindPatterns), some(...actions), fc.array(action, { minLength: 12, maxLength: 12 }))
     .map(([kinds, names, effects]) =>
       kinds.map((resource, one) => ({
         resource,
@@ -123,9 +127,9 @@ function rolePolicy(role: string, scope: string, needsConsent: boolean): fc.Arbi
   const allow = (kind: string) => merged(fc.record({ resource: fc.constant(kind), allowActions: some(...actions) }));
   const conditional = (kind: string) => merged(allow(kind), plainCondition);
   const rulesOf = fc.oneof(
-    fc.array(fc.constantFrom('k1', 'k2', 'k*', '*').chain(allow), { minLength: 1, maxLength: 3 }),
+    fc.array(fc.constantFrom('k1', 'k2', ...kindPatterns).chain(allow), { minLength: 1, maxLength: 3 }),
     some('k1', 'k2', 'k_3').chain((kinds) => fc.tuple(...kinds.map(conditional))),
-    fc.constantFrom('k*', '*').chain((kind) => fc.tuple(conditional(kind))),
+    fc.constantFrom(...kindPatterns).chain((kind) => fc.tuple(conditional(kind))),
   );
   return fc
     .record({
@@ -228,6 +232,12 @@ const attr = fc.record(
   { requiredKeys: [] },
 );
 
+/** None with `*`: asked about one, Cerbos answers otherwise about the others of the request. */
+const asked = [
+  ...['read', 'write', 'x:read', 'x:y:z', 'other', 'x:', 'wx:y', 'y:z', 'a,b', 'x:\u00e9', 'x::z'],
+  ...['x:y:\u{1f600}', 'w\n', 'reader', 'wxy:z'],
+];
+
 /** Who asks for what. */
 export const anyRequest = fc.record({
   principal: fc.record({
@@ -241,7 +251,7 @@ export const anyRequest = fc.record({
     fc.record({
       kind: fc.constantFrom('k1', 'k1', 'k2', 'k-3', 'k_3', 'k4'),
       attr,
-      actions: fc.uniqueArray(fc.constantFrom('read', 'write', 'x:read', 'x:y:z', 'other', 'x:', 'wx:y'), {
+      actions: fc.uniqueArray(fc.constantFrom(...asked), {
         minLength: 1,
         maxLength: 4,
       }),

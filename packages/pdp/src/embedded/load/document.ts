@@ -1,11 +1,18 @@
 import { z } from 'zod';
+import { isSupportedPattern } from '../compile/glob.js';
 
 /** Every member that is known. A member that is not listed is refused: it would mean something to Cerbos. */
 const name = z.string().regex(/^[A-Za-z_][\w@.\-/]*$/, 'the form of this name is not supported');
 const identifier = z.string().regex(/^[A-Za-z_]\w*$/, 'the form of this name is not supported');
 const text = z.string().min(1);
-/** A name with wildcards: of the glob language `*` alone is supported. */
-const pattern = text.regex(/^[^?[\]{}!\\]*$/, 'of wildcards only `*` is supported');
+/**
+ * A name with wildcards. Without `*` in it, Cerbos takes it for a pattern or for a name, depending on which other actions
+ * are asked about at the same time.
+ */
+const pattern = text.refine(
+  isSupportedPattern,
+  'of wildcards only `*`, `**` and, beside one of them, `{a,b}` and escapes are supported, all of them in ASCII, and no text that goes on behind `**` as it ended before',
+);
 /** A name without any. */
 const plain = text.regex(/^[^*?[\]{}!\\]*$/, 'wildcards are not supported here');
 const role = text.regex(/^(\*|[^*?[\]{}!\\]*)$/, 'of wildcards only `*` as such is supported here');
