@@ -361,6 +361,13 @@ describe('what is answered', () => {
   });
 });
 
+describe('the limits', () => {
+  it('are numbers: what is none would bound nothing', () => {
+    for (const limit of ['maxBodyBytes', 'maxEvaluations', 'deadlineMs'])
+      for (const value of [Number.NaN, 0]) expect(() => serve({ [limit]: value })).toThrow(`\`${limit}\` has to be`);
+  });
+});
+
 describe('the metadata', () => {
   it('name the configured place, whatever host was asked', async () => {
     const path = '/.well-known/authzen-configuration/authz';

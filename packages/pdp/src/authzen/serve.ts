@@ -7,6 +7,7 @@ import {
   type PolicyDecisionPoint,
 } from '@portcullis/core';
 import { z } from 'zod';
+import { atLeast } from '../at-least.js';
 import { askWithin } from '../client/ask-within.js';
 import { allowInsecureRequests, below, metadataUrl, readPdpUrl } from './endpoints.js';
 import { decide, toAnswer } from './serve-answer.js';
@@ -88,10 +89,10 @@ export function serveAuthzen(
     throw new PortcullisError('config_invalid', "`authenticate` has to be a function, or 'none'");
   const limits: ServedLimits = {
     subjectTypes: options.subjectTypes ?? [subjectType],
-    maxEvaluations: options.maxEvaluations ?? 100,
+    maxEvaluations: atLeast(1, 'maxEvaluations', options.maxEvaluations ?? 100),
   };
-  const maxBodyBytes = options.maxBodyBytes ?? 256 * 1024;
-  const deadlineMs = options.deadlineMs ?? 5000;
+  const maxBodyBytes = atLeast(1, 'maxBodyBytes', options.maxBodyBytes ?? 256 * 1024);
+  const deadlineMs = atLeast(1, 'deadlineMs', options.deadlineMs ?? 5000);
   const metadata = {
     policy_decision_point: options.url,
     access_evaluation_endpoint: below(url, evaluationPath),
