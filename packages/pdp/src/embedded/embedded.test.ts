@@ -64,7 +64,7 @@ describe('an embedded engine', () => {
       engine: 'embedded',
       resource: { kind: 'note', id: '1' },
     });
-    expect(decision?.callId).toMatch(/^[\da-f-]{36}-1$/);
+    expect(decision?.callId).toMatch(/^[\da-f-]{36}-000$/);
     expect(await effectOf({ open: 'true' })).toBe('deny');
     expect(await effectOf({})).toBe('deny');
   });

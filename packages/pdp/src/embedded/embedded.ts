@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import {
   PortcullisError,
@@ -11,6 +10,7 @@ import {
 import { unavailable } from '../unavailable.js';
 import { lintPolicies } from '../policies/lint.js';
 import { readPolicies } from '../policies/read.js';
+import { callIds } from './call-ids.js';
 import { compilePolicies } from './compile/compile.js';
 import { readAttributes } from './evaluate/attributes.js';
 import { check, type Rulebook } from './evaluate/check.js';
@@ -101,13 +101,6 @@ async function refuseWhatLintFinds(folder: string): Promise<void> {
   const errors = lintPolicies(await readPolicies(folder)).filter(({ severity }) => severity === 'error');
   if (errors.length > 0)
     throw new PortcullisError('policies_invalid', errors.map(({ file, message }) => `${file}: ${message}`).join('\n'));
-}
-
-/** Ids of calls: a random part that is this engine's own, and a number. */
-function callIds(): () => string {
-  const prefix = randomUUID();
-  let count = 0;
-  return () => `${prefix}-${String(++count)}`;
 }
 
 /** A mistake of the calling code, and no failure of the engine. */

@@ -58,7 +58,7 @@ export function policyNames(
   return {
     place,
     names: { variables: variableNames, constants: constantNames, onVariable: () => undefined },
-    parameters: { variables: ordered, constants },
+    parameters: { variables: ordered, constants, isEmpty: ordered.length === 0 && constantNames.size === 0 },
   };
 }
 

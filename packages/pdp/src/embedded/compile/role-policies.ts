@@ -10,7 +10,7 @@ import { resourceScope } from './scopes.js';
 import type { AllowRule, Parameters, Table } from './table.js';
 
 /** A role policy has neither variables nor constants. */
-const nothing: Parameters = { variables: [], constants: mapOf([]) };
+const nothing: Parameters = { variables: [], constants: mapOf([]), isEmpty: true };
 
 /** The name of a role policy, as decisions give it. */
 export function rolePolicyName(role: string, scope: string): string {

@@ -45,11 +45,13 @@ function link<Scope extends { readonly name: string; above: Scope | undefined; n
 
 /** The most specific scope with policies that a question of a scope is answered from. */
 export function nearestScope<Scope>(scopes: ReadonlyMap<string, Scope>, name: string): Scope | undefined {
+  if (scopes.size === 0) return undefined;
   const known = scopes.get(name);
   if (known !== undefined || name === '') return known;
-  for (const above of scopeChain(name)) {
-    const scope = scopes.get(above);
+  // Not by the whole chain: this is asked for each question of a tenant without policies of its own.
+  for (let dot = name.lastIndexOf('.'); dot > 0; dot = name.lastIndexOf('.', dot - 1)) {
+    const scope = scopes.get(name.slice(0, dot));
     if (scope !== undefined) return scope;
   }
-  return undefined;
+  return scopes.get('');
 }

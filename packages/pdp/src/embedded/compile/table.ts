@@ -18,6 +18,8 @@ export interface Parameters {
   /** In an order in which each comes after those that it reads. */
   readonly variables: readonly { readonly name: string; readonly expression: Expression }[];
   readonly constants: CelMap;
+  /** Whether there are none of either. */
+  readonly isEmpty: boolean;
 }
 
 /** A condition with what it sees. */

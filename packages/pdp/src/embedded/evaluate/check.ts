@@ -37,25 +37,40 @@ export function check(rulebook: Rulebook, request: CheckRequest, callId: string)
   if (wrong !== undefined) throw unavailable(wrong);
   const principal = principalOf(request.principal);
   const answering = { policyVersion, policyRevision, callId, startedAt };
-  return request.questions.map((asked) => {
+  const answers: (readonly Decision[])[] = [];
+  for (const { resource, actions } of request.questions) {
     const question = new Question({
       principal,
-      resource: resourceOf(asked.resource),
+      resource: resourceOf(resource),
       scope: request.scope,
       policyVersion: policyVersion || 'default',
       globals,
     });
-    return toDecisions(asked, verdictsOn(table, question, asked.actions, rejects), answering);
-  });
+    answers.push(toDecisions(resource, actions, verdictsOn(table, question, actions, rejects), answering));
+  }
+  return answers;
 }
 
-export function principalOf({ id, roles, attr }: Principal): PrincipalValue {
-  return { id, roles: roles.length === 0 ? roleOfNobody : roles, attr: readAttributes(attr) };
+/** A principal as expressions see it. */
+export function principalOf(principal: Principal): PrincipalValue {
+  const attr = readAttributes(principal.attr);
+  return principal.roles.length > 0
+    ? { id: principal.id, roles: principal.roles, attr }
+    : { id: principal.id, roles: roleOfNobody, attr };
 }
 
 /** The attribute `tenant` is always the resource's owner, whatever else was said. */
 function resourceOf({ kind, id, tenant, attr }: Resource): ResourceValue {
-  return { kind, id, attr: readAttributes({ ...attr, tenant }) };
+  return { kind, id, attr: attr === undefined ? { tenant } : withTenant(readAttributes(attr), tenant) };
+}
+
+/** A tenth of the time that a spread takes, which adds a member to a copy in a slow way. */
+function withTenant(attr: CelMap, tenant: string): CelMap {
+  // To assign a member of this name would be to set the copy's prototype.
+  if (Object.hasOwn(attr, '__proto__')) return { ...attr, tenant };
+  const copy = Object.assign({ tenant }, attr);
+  copy.tenant = tenant;
+  return copy;
 }
 
 /** What is said on each of the actions. */
@@ -68,7 +83,9 @@ export function verdictsOn(
   const ground = groundOf(table, question);
   if (rejects && breaksSchemas(ground, question, actions))
     return actions.map(() => ({ effect: 'deny', policy: ground.resourcePolicy, scope: '', outputs: [] }));
-  return actions.map((action) => decide(ground, question, action));
+  const verdicts: Verdict[] = [];
+  for (const action of actions) verdicts.push(decide(ground, question, action));
+  return verdicts;
 }
 
 /** Whether attributes break the schemas of the policy that the question is for. */

@@ -93,7 +93,7 @@ function decideForRole(asking: Asking, role: string): Finding {
   const policy = ground.resourcePolicy;
   const parents = ground.parentRoles?.get(role);
   for (let scope = ground.resourceScope; scope !== undefined; scope = scope.above) {
-    const rules = kindRulesIn(scope, ground.version, ground.kind);
+    const rules = scope === ground.resourceScope ? ground.rules : kindRulesIn(scope, ground.version, ground.kind);
     const actions = rules === undefined ? noOutputs : allOf(rules.actions, action);
     const own = decideInScope(asking, scope, rules, actions, role, true);
     let allowed = own === 'allow';

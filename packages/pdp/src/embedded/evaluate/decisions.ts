@@ -1,4 +1,4 @@
-import type { AttributeValue, Decision, PolicyOutput, ResourceQuestion } from '@portcullis/core';
+import type { Action, AttributeValue, Decision, PolicyOutput, Resource } from '@portcullis/core';
 import { unavailable } from '../../unavailable.js';
 import { malformedObligation, obligationsOf } from '../../obligations.js';
 import { failed, type CelValue } from '../cel/value.js';
@@ -20,18 +20,23 @@ const nothing: readonly never[] = Object.freeze([]);
 
 /** The decisions on one resource, in the order of its actions. */
 export function toDecisions(
-  { resource: { kind, id }, actions }: ResourceQuestion,
+  { kind, id }: Resource,
+  actions: readonly Action[],
   verdicts: readonly Verdict[],
   { policyVersion, policyRevision, callId, startedAt }: Answering,
 ): readonly Decision[] {
   // An output that could not be computed may have been an obligation, on whichever action.
   const isBroken = verdicts.some(hasFailedOutput);
   const durationMs = performance.now() - startedAt;
-  return verdicts.map(({ effect, policy, scope, outputs: said }, position) => {
-    const action = actions[position] ?? '';
+  const decisions: Decision[] = [];
+  for (let position = 0; position < actions.length; position++) {
+    const verdict = verdicts[position];
+    const action = actions[position];
+    if (verdict === undefined || action === undefined) throw unavailable('an action was not decided on');
+    const { effect, policy, scope, outputs: said } = verdict;
     const outputs = said.length === 0 ? nothing : said.map((output) => toOutput(output, action));
     const obligations = said.length === 0 ? nothing : obligationsOf(outputs);
-    return {
+    decisions.push({
       effect,
       action,
       resource: { kind, id },
@@ -46,8 +51,9 @@ export function toDecisions(
       callId,
       durationMs,
       engine,
-    };
-  });
+    });
+  }
+  return decisions;
 }
 
 function hasFailedOutput({ outputs }: Verdict): boolean {

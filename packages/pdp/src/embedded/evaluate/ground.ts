@@ -15,6 +15,8 @@ export interface Ground {
   /** The most specific scope with policies; the others are above it. */
   readonly principalScope: PrincipalScope | undefined;
   readonly resourceScope: ResourceScope | undefined;
+  /** What that scope says of the kind. */
+  readonly rules: KindRules | undefined;
   /** The roles that a role stands for in the scope of the question. */
   readonly parentRoles: ReadonlyMap<string, readonly string[]> | undefined;
   /** Whether any policy can concern the question: without, there is no policy to name. */
@@ -30,21 +32,22 @@ export function groundOf(table: Table, { resource, scope, policyVersion: version
   const kind = sanitized(resource.kind);
   const resourceScope = nearestScope(table.resourceScopes, scope);
   const principalScope = nearestScope(table.principalScopes, scope);
-  const first = resourceScope === undefined ? undefined : kindRulesIn(resourceScope, version, kind);
-  const hasResourcePolicy = first !== undefined || hasResourcePolicyIn(resourceScope, version, kind);
+  const rules = resourceScope === undefined ? undefined : kindRulesIn(resourceScope, version, kind);
+  const hasResourcePolicy = rules !== undefined || hasResourcePolicyIn(resourceScope, version, kind);
   return {
     table,
     version,
     kind,
     principalScope,
     resourceScope,
+    rules,
     parentRoles:
       resourceScope?.name === scope && resourceScope.parentRoles.size > 0 ? resourceScope.parentRoles : undefined,
     hasPrincipalPolicy: hasVersion(principalScope, version),
     hasResourcePolicy,
     resourcePolicy:
-      first?.policy ?? (hasResourcePolicy ? policyName('resource', kind, version, resourceScope?.name ?? '') : ''),
-    schemas: first?.schemas,
+      rules?.policy ?? (hasResourcePolicy ? policyName('resource', kind, version, resourceScope?.name ?? '') : ''),
+    schemas: rules?.schemas,
   };
 }
 

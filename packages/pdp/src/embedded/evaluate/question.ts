@@ -11,18 +11,21 @@ export interface Asked {
   readonly globals: CelMap;
 }
 
-/** One question being answered: variables are evaluated once, when the first rule of their policy is looked at. */
-export class Question implements Asked, Runtime {
+/**
+ * One question being answered. It is what expressions are evaluated against, too, where their policy has neither
+ * variables nor constants. Variables are evaluated once, when the first rule of their policy is looked at.
+ */
+export class Question implements Activation, Runtime {
   readonly principal: PrincipalValue;
   readonly resource: ResourceValue;
   readonly scope: string;
   readonly policyVersion: string;
+  readonly variables: CelMap = none;
+  readonly constants: CelMap = none;
   readonly globals: CelMap;
-  effectiveDerivedRoles: readonly string[] = [];
-  /** The policy whose rules were looked at last: most questions are for one. */
-  private last: Parameters | undefined = undefined;
-  private lastActivation: Activation | undefined = undefined;
-  private others: Map<Parameters, Activation> | undefined = undefined;
+  effectiveDerivedRoles: readonly string[] = noRoles;
+  private items: CelValue[] | undefined = undefined;
+  private activations: Map<Parameters, Activation> | undefined = undefined;
   private now: number | undefined = undefined;
 
   constructor({ principal, resource, scope, policyVersion, globals }: Asked) {
@@ -31,6 +34,14 @@ export class Question implements Asked, Runtime {
     this.scope = scope;
     this.policyVersion = policyVersion;
     this.globals = globals;
+  }
+
+  get runtime(): Runtime {
+    return this;
+  }
+
+  get locals(): CelValue[] {
+    return (this.items ??= []);
   }
 
   /** The time of the question is taken when it is first asked for. */
@@ -48,36 +59,33 @@ export class Question implements Asked, Runtime {
   }
 
   private activationOf(parameters: Parameters): Activation {
-    if (parameters === this.last && this.lastActivation !== undefined) return this.lastActivation;
-    const activation = this.others?.get(parameters) ?? this.activate(parameters);
-    this.last = parameters;
-    this.lastActivation = activation;
-    return activation;
+    if (parameters.isEmpty) return this;
+    return this.activations?.get(parameters) ?? this.activate(parameters);
   }
 
   private activate(parameters: Parameters): Activation {
     const { principal, resource, scope, policyVersion, globals } = this;
-    const { constants } = parameters;
-    const variables: Record<string, CelValue> = parameters.variables.length === 0 ? none : emptyMap();
+    const variables = emptyMap();
     const activation: Activation = {
       principal,
       resource,
       scope,
       policyVersion,
       variables,
-      constants,
+      constants: parameters.constants,
       globals,
       runtime: this,
-      locals: [],
+      locals: this.locals,
     };
     // Later ones read earlier ones; one that erred is null.
     for (const { name, expression } of parameters.variables) {
       const value = expression.evaluate(activation);
       variables[name] = value === failed ? null : value;
     }
-    (this.others ??= new Map()).set(parameters, activation);
+    (this.activations ??= new Map()).set(parameters, activation);
     return activation;
   }
 }
 
 const none = Object.freeze(emptyMap());
+const noRoles: readonly string[] = Object.freeze([]);
