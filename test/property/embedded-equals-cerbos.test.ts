@@ -35,7 +35,10 @@ async function engines(
     const folder = folderOf(policies);
     try {
       const inProcess = await embedded({ policies: folder, allowWideningScopes: true });
-      return { inProcess, cerbos: await cerbosSidecar({ policies: folder, pollMs: 0, allowWideningScopes: true }) };
+      return {
+        inProcess,
+        cerbos: await cerbosSidecar({ policies: folder, pollMs: 0, deadlineMs: 60_000, allowWideningScopes: true }),
+      };
     } catch (error) {
       if (!(error instanceof PortcullisError) || error.code !== 'policies_invalid') throw error;
       const named = [...new Set([...error.message.matchAll(/\b(e\d+)\.json/g)].map((match) => match[1] ?? ''))];
@@ -49,7 +52,10 @@ async function engines(
 async function bothOn(folder: string) {
   const inProcess = await embedded({ policies: folder, allowWideningScopes: true });
   try {
-    return { inProcess, cerbos: await cerbosSidecar({ policies: folder, pollMs: 0, allowWideningScopes: true }) };
+    return {
+      inProcess,
+      cerbos: await cerbosSidecar({ policies: folder, pollMs: 0, deadlineMs: 60_000, allowWideningScopes: true }),
+    };
   } catch (error) {
     if (error instanceof PortcullisError && error.message.startsWith('Scope permission conflicts')) return undefined;
     throw error;
