@@ -139,13 +139,13 @@ const results: Readonly<Record<string, OpenType>> = {
 };
 
 /** Functions that take numbers for what they amount to. */
-const numeric = /^math\./;
+const numeric = 'math.';
 
 /** A function of the row. A plan has the function's own name for it; whoever does not know the name refuses the plan. */
 function applied(name: string, args: readonly Part[], node: ASTNode | undefined): Part {
   if (args.some(({ kind }) => kind === 'wrong')) return wrong;
   for (const arg of args)
-    if (arg.kind === 'known' && isWholeDouble(arg.value) && !numeric.test(name))
+    if (arg.kind === 'known' && isWholeDouble(arg.value) && !name.startsWith(numeric))
       throw new Unplannable(`\`${name}\` is given a double that a plan does not tell from an int`);
   if (!/^[A-Za-z_]\w*$/.test(name)) return node === undefined ? wrong : refused(node);
   return operation(name, args, Object.hasOwn(results, name) ? (results[name] ?? 'any') : 'any');

@@ -58,8 +58,18 @@ function withoutErrors(expression: PlanExpression, instead: boolean): PlanExpres
   if (rest.includes(decides)) return decides;
   const left = rest.filter((operand) => typeof operand !== 'boolean');
   if (left.length === 0) return !decides;
-  if (left.length === operands.length) return { ...expression, operands: left };
-  return { ...expression, operands: left.length === 1 ? [{ type: 'value', value: !decides }, ...left] : left };
+  const [only] = left;
+  if (left.length > 1 || only === undefined) return { ...expression, operands: left };
+  return isBoolean(only) ? only : { ...expression, operands: [{ type: 'value', value: !decides }, only] };
+}
+
+/** Operators that give a boolean, or err. */
+const booleans: ReadonlySet<string> = new Set([
+  ...['and', 'or', 'not', 'eq', 'ne', 'lt', 'le', 'gt', 'ge', 'in', 'exists', 'all', 'exists_one'],
+]);
+
+function isBoolean(expression: PlanExpression): boolean {
+  return expression.type === 'operation' && booleans.has(expression.operator);
 }
 
 /** Formulas taken together, each once. */

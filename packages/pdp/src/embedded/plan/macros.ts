@@ -25,8 +25,14 @@ export function isMacro(name: string, args: readonly ASTNode[]): boolean {
  * becomes an operation with a lambda.
  */
 export function macro(name: string, range: Part, args: readonly ASTNode[], view: View, evaluate: Evaluate): Part {
-  const [iterated, body, ...more] = args;
-  if (iterated?.op !== 'id' || body === undefined || more.length > 0) throw new Unplannable(`\`${name}\` in this form`);
+  const [iterated, body, result, ...more] = args;
+  // With a condition, it is the map of what is left over.
+  if (name === 'map' && result !== undefined && iterated !== undefined && body !== undefined) {
+    const kept = macro('filter', range, [iterated, body], view, evaluate);
+    return macro('map', kept, [iterated, result, ...more], view, evaluate);
+  }
+  if (iterated?.op !== 'id' || body === undefined || result !== undefined)
+    throw new Unplannable(`\`${name}\` in this form`);
   const outcomeFor = (part: Part): Part =>
     evaluate(body, { ...view, locals: [...view.locals, { name: iterated.args, part }] });
   if (range.kind === 'wrong') return wrong;

@@ -85,24 +85,16 @@ export function expressionOf(part: Part): PlanExpression {
  * @throws Unplannable
  */
 function valueOf(value: CelValue): AttributeValue {
-  switch (typeof value) {
-    case 'bigint':
-      if (BigInt(Number(value)) !== value)
-        throw new Unplannable(`the number \`${String(value)}\` is too large for a plan`);
-      return Number(value);
-    case 'number':
-      if (!Number.isFinite(value)) throw new Unplannable('a number that is not finite');
-      return value;
-    case 'string':
-    case 'boolean':
-      return value;
-    case 'object':
-      if (value === null) return null;
-      if (isList(value)) return value.map((item) => valueOf(item));
-      if (isMap(value))
-        return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, valueOf(member)]));
-      throw new Unplannable('a value that a plan cannot carry');
+  if (typeof value === 'bigint') {
+    if (BigInt(Number(value)) !== value)
+      throw new Unplannable(`the number \`${String(value)}\` is too large for a plan`);
+    return Number(value);
   }
+  if (typeof value === 'number' && !Number.isFinite(value)) throw new Unplannable('a number that is not finite');
+  if (typeof value !== 'object' || value === null) return value;
+  if (isList(value)) return value.map((item) => valueOf(item));
+  if (isMap(value)) return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, valueOf(member)]));
+  throw new Unplannable('a value that a plan cannot carry');
 }
 
 /** Whether a value is an int, or has one somewhere in it: a plan does not tell it from a double. */

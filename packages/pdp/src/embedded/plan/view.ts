@@ -23,6 +23,8 @@ export interface View {
   readonly locals: readonly Local[];
   /** What a variable of the policy comes to. */
   readonly variable: (name: string) => Part;
+  /** The variables that were looked at. */
+  readonly seen: ReadonlyMap<string, Part>;
 }
 
 /** A view of a policy, in which each variable is looked at once. */
@@ -31,20 +33,21 @@ export function viewOf(
   parameters: Parameters,
   evaluate: (node: ASTNode, view: View) => Part,
 ): View {
-  const parts = new Map<string, Part>();
+  const seen = new Map<string, Part>();
   const view: View = {
     question,
     parameters,
     locals: [],
+    seen,
     variable: (name) => {
-      const found = parts.get(name);
+      const found = seen.get(name);
       if (found !== undefined) return found;
       const definition = parameters.variables.find((one) => one.name === name);
       if (definition === undefined) throw new TypeError(`there is no variable ${name}`);
       const part = evaluate(definition.expression.ast, view);
       // One that errs is null, as in a check. Where only the row says whether it errs, it errs in the plan.
       const settled = part.kind === 'wrong' ? known(null) : part;
-      parts.set(name, settled);
+      seen.set(name, settled);
       return settled;
     },
   };
@@ -122,10 +125,7 @@ function compiledNode(node: ASTNode, names: Names, locals: readonly string[]): E
   }
 }
 
-/** Those of the policy's variables that are known; what is evaluated here reads no others. */
-function knownVariables({ parameters, variable }: View): readonly (readonly [string, CelValue])[] {
-  return parameters.variables.flatMap(({ name }) => {
-    const part = variable(name);
-    return part.kind === 'known' ? [[name, part.value] as const] : [];
-  });
+/** The variables that are known. Those that are read were looked at, to find out whether they depend on the row. */
+function knownVariables({ seen }: View): readonly (readonly [string, CelValue])[] {
+  return [...seen].flatMap(([name, part]) => (part.kind === 'known' ? [[name, part.value] as const] : []));
 }

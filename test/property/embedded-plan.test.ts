@@ -1,0 +1,286 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import {
+  PortcullisError,
+  tenantId,
+  type Attributes,
+  type CheckRequest,
+  type Plan,
+  type PlanRequest,
+  type PolicyDecisionPoint,
+  type Principal,
+} from '@portcullis/core';
+import { cerbosSidecar, type Sidecar } from '@portcullis/pdp/cerbos';
+import { embedded } from '@portcullis/pdp/embedded';
+import { attributes, expression } from './embedded-expressions.js';
+import { anyRequest, imported, policySet, schemaFiles } from './embedded-policy-sets.js';
+import { failed, meaningOf, split, UnknownOperator } from './plan-meaning.js';
+
+const rounds = Number(process.env['PORTCULLIS_DIFFERENTIAL'] ?? 1);
+const anySeed = process.env['PORTCULLIS_DIFFERENTIAL'] === undefined ? 1 : Date.now() % 2 ** 31;
+const seed = Number(process.env['PORTCULLIS_SEED'] ?? anySeed);
+const folders: string[] = [];
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true });
+});
+const tenant = tenantId('t');
+
+function folderOf(policies: ReadonlyMap<string, unknown>): string {
+  const folder = mkdtempSync(join(tmpdir(), 'portcullis-plan-'));
+  folders.push(folder);
+  for (const [name, policy] of policies) writeFileSync(join(folder, `${name}.json`), JSON.stringify(policy));
+  return folder;
+}
+
+/** What a plan says of a row; nothing where it has an operator that is unknown here, or is refused. */
+function said(plan: Plan | 'refused', attr: Attributes, id: string): boolean | typeof failed | undefined {
+  if (plan === 'refused') return undefined;
+  if (plan.outcome !== 'conditional') return plan.outcome === 'always_allowed';
+  try {
+    return meaningOf(plan.condition, { id, attr: { ...attr, tenant } });
+  } catch (error) {
+    if (error instanceof UnknownOperator) {
+      refusals.set(error.message, (refusals.get(error.message) ?? 0) + 1);
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+async function planOf(pdp: PolicyDecisionPoint, request: PlanRequest): Promise<Plan | 'refused'> {
+  try {
+    return await pdp.plan(request);
+  } catch (error) {
+    if (error instanceof PortcullisError && error.code === 'pdp_unavailable') {
+      if (pdp.engine === 'embedded') refusals.set(reasonOf(error), (refusals.get(reasonOf(error)) ?? 0) + 1);
+      return 'refused';
+    }
+    throw error;
+  }
+}
+
+/** What plans were refused for, and how often. */
+const refusals = new Map<string, number>();
+
+function reasonOf({ detail = '', cause }: PortcullisError): string {
+  if (cause instanceof Error && cause.name !== 'Unplannable') return String(cause.stack?.slice(0, 300));
+  return detail.slice(detail.lastIndexOf(': ') + 2).replace(/`[^`]*`/g, '`…`');
+}
+
+/** How the answers of a run compare. */
+class Tally {
+  answers = 0;
+  /** By what the plan says and what Cerbos's says. */
+  readonly counts = new Map<string, number>();
+  readonly wrong: string[] = [];
+
+  add(
+    about: string,
+    mine: boolean | typeof failed | undefined,
+    theirs: typeof mine,
+    allowed: readonly boolean[],
+  ): void {
+    this.answers++;
+    const key = `${name(mine)} where Cerbos's plan is ${name(theirs)} and a check ${allowed[0] === true ? 'allows' : 'denies'}`;
+    this.counts.set(key, (this.counts.get(key) ?? 0) + 1);
+    if (typeof mine === 'boolean' && allowed.some((one) => one !== mine)) this.wrong.push(`${key}: ${about}`);
+  }
+}
+
+function name(said: boolean | typeof failed | undefined): string {
+  return said === failed ? 'an error' : said === undefined ? 'unknown' : String(said);
+}
+
+const actions = ['condition', 'none', 'deny', 'variable', 'null', 'all', 'derived'] as const;
+
+/** A policy with an expression in each place where a condition may be. */
+function policyOf(kind: string, text: string): unknown {
+  const rule = (action: string, expr: string, effect = 'EFFECT_ALLOW') => ({
+    actions: [action],
+    effect,
+    roles: ['*'],
+    condition: { match: { expr } },
+  });
+  const none = { none: { of: [{ expr: text }, { expr: 'R.attr.b == true' }] } };
+  return {
+    apiVersion: 'api.cerbos.dev/v1',
+    resourcePolicy: {
+      resource: kind,
+      version: 'default',
+      importDerivedRoles: [`d_${kind}`],
+      variables: { local: { value: text, twice: 'V.value == V.value' } },
+      rules: [
+        rule('condition', text),
+        { ...rule('none', text), condition: { match: none } },
+        { actions: ['deny'], effect: 'EFFECT_ALLOW', roles: ['*'] },
+        rule('deny', text, 'EFFECT_DENY'),
+        rule('variable', 'V.value == true || V.twice && P.id == "q"'),
+        rule('null', 'V.value == null'),
+        { ...rule('all', text), condition: { match: { all: { of: [{ expr: text }, none] } } } },
+        { actions: ['derived'], effect: 'EFFECT_ALLOW', derivedRoles: [`r_${kind}`] },
+      ],
+    },
+  };
+}
+
+function derivedRolesOf(kind: string, text: string): unknown {
+  return {
+    apiVersion: 'api.cerbos.dev/v1',
+    derivedRoles: {
+      name: `d_${kind}`,
+      definitions: [{ name: `r_${kind}`, parentRoles: ['r'], condition: { match: { expr: text } } }],
+    },
+  };
+}
+
+/** Expressions of which some read the principal where others read the row. */
+const planned = fc.tuple(expression, fc.integer({ min: 0, max: 2 ** 20 })).map(([text, mask]) => {
+  let position = 0;
+  return text.replace(/\bR\.attr\./g, (match) => (((mask >> (position++ % 20)) & 3) === 0 ? 'P.attr.' : match));
+});
+
+/** The kinds whose policies both engines take. */
+async function engines(
+  policies: Map<string, unknown>,
+): Promise<{ readonly cerbos: Sidecar; readonly inProcess: PolicyDecisionPoint }> {
+  for (;;) {
+    const folder = folderOf(policies);
+    try {
+      const inProcess = await embedded({ policies: folder, allowWideningScopes: true });
+      return {
+        inProcess,
+        cerbos: await cerbosSidecar({ policies: folder, pollMs: 0, allowWideningScopes: true, deadlineMs: 20_000 }),
+      };
+    } catch (error) {
+      if (!(error instanceof PortcullisError) || error.code !== 'policies_invalid') throw error;
+      const named = [...new Set([...error.message.matchAll(/\bd?(e\d+)\.json/g)].map((match) => match[1] ?? ''))];
+      if (named.length === 0) throw error;
+      for (const one of named) for (const file of [one, `d${one}`]) policies.delete(file);
+    }
+  }
+}
+
+/** What this engine refuses, it names one by one: cheaper found out in a folder for each. */
+async function dropWhatIsRefused(policies: Map<string, unknown>): Promise<void> {
+  for (const kind of [...policies.keys()].filter((name) => name.startsWith('e'))) {
+    const names = [kind, `d${kind}`];
+    try {
+      const folder = folderOf(new Map(names.map((name) => [name, policies.get(name)])));
+      await (await embedded({ policies: folder })).close();
+    } catch (error) {
+      if (!(error instanceof PortcullisError) || error.code !== 'policies_invalid') throw error;
+      for (const name of names) policies.delete(name);
+    }
+  }
+}
+
+async function allows(pdp: PolicyDecisionPoint, request: CheckRequest): Promise<readonly (readonly boolean[])[]> {
+  return (await pdp.check(request)).map((decisions) => decisions.map(({ effect }) => effect === 'allow'));
+}
+
+describe('a plan of an expression', () => {
+  it('is true for the rows that a check allows', { timeout: 120_000 * rounds }, async () => {
+    for (let round = 0; round < rounds; round++) {
+      const texts = fc.sample(planned, { numRuns: 150, seed: seed + round });
+      const policies = new Map(
+        texts.flatMap((text, index) => [
+          [`e${String(index)}`, policyOf(`e${String(index)}`, text)] as const,
+          [`de${String(index)}`, derivedRolesOf(`e${String(index)}`, text)] as const,
+        ]),
+      );
+      await dropWhatIsRefused(policies);
+      const { cerbos, inProcess } = await engines(policies);
+      const kinds = [...policies.keys()].filter((kind) => kind.startsWith('e'));
+      const tally = new Tally();
+      const sample = fc.record({
+        principalAttr: attributes,
+        shared: fc.subarray(['n', 's', 'l', 'm', 'b'], { maxLength: 2 }),
+        base: attributes,
+        rows: fc.array(attributes, { minLength: 6, maxLength: 6 }),
+      });
+      for (const { principalAttr, shared, base, rows } of fc.sample(sample, { numRuns: 3, seed: seed + round })) {
+        const principal: Principal = { id: 'p', roles: ['r', 'a'], attr: principalAttr };
+        const common = split(base, shared).shared;
+        const attrs = rows.map((row) => ({ ...split(row, shared).own, ...common }));
+        const questions = kinds.flatMap((kind) =>
+          attrs.map((attr) => ({ resource: { kind, id: 'a', tenant, attr }, actions })),
+        );
+        const [mine, theirs] = await Promise.all([
+          allows(inProcess, { principal, scope: '', questions }),
+          allows(cerbos, { principal, scope: '', questions }),
+        ]);
+        for (const [at, kind] of kinds.entries()) {
+          for (const [position, action] of actions.entries()) {
+            const request: PlanRequest = { principal, scope: '', kind, action, tenant, attr: common };
+            const [own, cerbosPlan] = await Promise.all([planOf(inProcess, request), planOf(cerbos, request)]);
+            for (const [row, attr] of attrs.entries()) {
+              const index = at * attrs.length + row;
+              tally.add(
+                `${action}: ${texts[Number(kind.slice(1))] ?? ''}\n  plan ${JSON.stringify(own)}\n  row ${JSON.stringify(attr)}\n  principal ${JSON.stringify(principalAttr)}\n  shared ${JSON.stringify(common)}`,
+                said(own, attr, 'a'),
+                said(cerbosPlan, attr, 'a'),
+                [mine[index]?.[position] ?? false, theirs[index]?.[position] ?? false],
+              );
+            }
+          }
+        }
+      }
+      await Promise.all([cerbos.close(), inProcess.close()]);
+      console.log([...refusals].map(([reason, count]) => `${String(count)}\tno plan: ${reason}`).join('\n'));
+      console.log(
+        `seed ${String(seed + round)}: ${String(kinds.length)} expressions, ${String(tally.answers)} answers`,
+      );
+      console.log(
+        [...tally.counts]
+          .sort(([a], [b]) => (a < b ? -1 : 1))
+          .map(([key, count]) => `${String(count)}\t${key}`)
+          .join('\n'),
+      );
+      expect(tally.wrong.slice(0, 6), `seed ${String(seed + round)}`).toEqual([]);
+    }
+  });
+});
+
+describe('a plan of a policy set', () => {
+  it('is true for the rows that a check allows', { timeout: 120_000 * rounds }, async () => {
+    const tally = new Tally();
+    const sets = 4 * rounds;
+    for (let set = 0; set < sets; set++) {
+      const [policies] = fc.sample(policySet, { numRuns: 1, seed: seed + set });
+      const folder = folderOf(new Map([...policies!, ...imported]));
+      mkdirSync(join(folder, '_schemas'));
+      for (const [file, schema] of schemaFiles)
+        writeFileSync(join(folder, '_schemas', `${file}.json`), JSON.stringify(schema));
+      const inProcess = await embedded({ policies: folder, allowWideningScopes: true });
+      for (const { questions, ...request } of fc.sample(anyRequest, { numRuns: 40, seed: seed + set })) {
+        for (const kind of new Set(questions.map((question) => question.kind))) {
+          for (const action of ['read', 'write', 'x:read', 'other']) {
+            const plan = await planOf(inProcess, { ...request, kind, action, tenant });
+            const checked = await allows(inProcess, {
+              ...request,
+              questions: questions.map(({ attr }) => ({
+                resource: { kind, id: '1', tenant, attr },
+                actions: [action],
+              })),
+            });
+            for (const [index, { attr }] of questions.entries())
+              tally.add(
+                `${action} on ${kind} by ${JSON.stringify(request)}\n  plan ${JSON.stringify(plan)}\n  row ${JSON.stringify(attr)}\n  ${folder}`,
+                said(plan, attr, '1'),
+                undefined,
+                [checked[index]?.[0] ?? false],
+              );
+          }
+        }
+      }
+      await inProcess.close();
+      expect(tally.wrong.slice(0, 3), `seed ${String(seed + set)}, ${folder}`).toEqual([]);
+    }
+    console.log(
+      `${String(tally.answers)} answers\n${[...tally.counts].map(([key, count]) => `${String(count)}\t${key}`).join('\n')}`,
+    );
+  });
+});
