@@ -52,16 +52,27 @@ const evaluator = z
   .parse(createRequire(createRequire(import.meta.url).resolve('casbin'))('@casbin/expression-eval'));
 
 /**
- * Reads the text of a matcher into the tree that casbin would evaluate.
+ * Reads the text of a matcher.
  *
  * @returns the tree, or what is wrong with the text
  */
 export function parseExpression(text: string): Expression | string {
+  const read = parse(text);
+  // casbin's own form of a list, in round brackets. Where the text can be read without, casbin would spoil others.
+  return typeof read === 'string' ? parseAsCasbin(text) : read;
+}
+
+/** Reads a text as casbin does, which turns some round brackets into square ones. */
+export function parseAsCasbin(text: string): Expression | string {
+  return parse(Util.bracketCompatible(text));
+}
+
+function parse(text: string): Expression | string {
   // As casbin does before each expression; without it the parser does not know `in`.
   evaluator.addBinaryOp('in', 1, Util.customIn);
   let tree: unknown;
   try {
-    tree = evaluator.parse(Util.bracketCompatible(text));
+    tree = evaluator.parse(text);
   } catch (error) {
     return `the matcher cannot be read: ${error instanceof Error ? (error.message.split('\n')[0] ?? '') : ''}`;
   }

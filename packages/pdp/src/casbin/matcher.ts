@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { evaluate, parseExpression, printExpression, type Expression } from './expression.js';
+import { evaluate, parseAsCasbin, parseExpression, printExpression, type Expression } from './expression.js';
 import { matchFunctions } from './functions.js';
 import { checkMatcher, UnsoundMatcher, type MatcherNames, type MatcherReading } from './matcher-check.js';
 
@@ -37,7 +37,7 @@ export function readMatcher(text: string, names: MatcherNames): Matcher | string
   try {
     const { written, ...reading } = checkMatcher(tree, names);
     const rewritten = printExpression(written);
-    if (!isDeepStrictEqual(parseExpression(rewritten), written)) return 'casbin reads the matcher in more than one way';
+    if (!isDeepStrictEqual(parseAsCasbin(rewritten), written)) return 'casbin reads the matcher in more than one way';
     return { ...reading, text: rewritten, concerns: concerning(written) };
   } catch (error) {
     if (error instanceof UnsoundMatcher) return error.message;
