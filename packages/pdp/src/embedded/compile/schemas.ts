@@ -70,6 +70,7 @@ export function policySchemas(
     const validator = new Validator(parsed.data, '2020-12');
     return {
       accepts: (attributes) => validator.validate(attributes).valid,
+      document: parsed.data,
       ignoredActions: (reference.ignoreWhen?.actions ?? []).map(globMatcher),
     };
   };

@@ -122,5 +122,7 @@ export interface PolicySchemas {
 /** A schema, and the actions that it is not for. */
 export interface AttributeSchema {
   readonly accepts: (attributes: CelMap) => boolean;
+  /** The schema itself, as its file has it. */
+  readonly document: unknown;
   readonly ignoredActions: readonly NameMatcher[];
 }
