@@ -94,6 +94,7 @@ function name(said: boolean | typeof failed | undefined): string {
   return said === failed ? 'an error' : said === undefined ? 'unknown' : String(said);
 }
 
+/** A place for the actions of a rule each. */
 const actions = ['condition', 'none', 'deny', 'variable', 'null', 'all', 'derived'] as const;
 
 /** A policy with an expression in each place where a condition may be. */
@@ -282,5 +283,98 @@ describe('a plan of a policy set', () => {
     console.log(
       `${String(tally.answers)} answers\n${[...tally.counts].map(([key, count]) => `${String(count)}\t${key}`).join('\n')}`,
     );
+  });
+});
+
+const member: fc.Arbitrary<object> = fc.oneof(
+  fc.constantFrom<object[]>(
+    ...[{ type: 'string' }, { type: 'string', minLength: 1, maxLength: 2 }, { type: 'number', minimum: 0 }],
+    ...[
+      { type: 'integer', maximum: 1 },
+      { type: 'number', exclusiveMinimum: 0, exclusiveMaximum: 2 },
+      { type: 'boolean' },
+    ],
+    ...[
+      { type: ['string', 'null'] },
+      { type: 'null' },
+      { enum: ['a', 1, null, ['a']] },
+      { const: 'a' },
+      {},
+      { type: 'array' },
+    ],
+    ...[
+      { type: 'array', items: { type: 'string' } },
+      { type: 'array', minItems: 1, items: { enum: ['a', 'b', 1] } },
+    ],
+    ...[
+      { type: 'object', required: ['x'] },
+      { type: 'object', required: ['x'], properties: { x: { type: 'string' }, y: {} } },
+    ],
+    ...[{ type: ['array', 'string', 'boolean', 'number'] }, { anyOf: [{ type: 'number' }, { const: 'x' }] }],
+    ...[{ type: 'object', required: ['x'], properties: { x: {} }, additionalProperties: false }, { type: 'object' }],
+    ...[
+      { allOf: [{ type: 'string' }, { enum: ['a', 'b'] }] },
+      { not: { const: 'a' } },
+      { minLength: 1 },
+      { type: 'array', maxItems: 1 },
+    ],
+  ),
+);
+const names = ['n', 'i', 's', 'b', 'l', 'm', 'z', '__proto__', 'constructor'] as const;
+const schemaDocument = fc.record(
+  {
+    type: fc.constant('object'),
+    properties: fc.dictionary(fc.constantFrom(...names), member, { maxKeys: 3, noNullPrototype: false }),
+    required: fc.uniqueArray(fc.constantFrom('n', 'i', 's', 'tenant'), { maxLength: 2 }),
+    additionalProperties: fc.constantFrom(true, true, true, false),
+  },
+  { requiredKeys: ['type', 'properties'] },
+);
+
+describe('a plan under a schema', () => {
+  it('is true for no row that breaks the schema', { timeout: 120_000 * rounds }, async () => {
+    const tally = new Tally();
+    for (let round = 0; round < 40 * rounds; round++) {
+      const [document] = fc.sample(schemaDocument, { numRuns: 1, seed: seed + round });
+      const policy = {
+        apiVersion: 'api.cerbos.dev/v1',
+        resourcePolicy: {
+          resource: 'k',
+          version: 'default',
+          schemas: { resourceSchema: { ref: 'cerbos:///one.json', ignoreWhen: { actions: ['ignored'] } } },
+          rules: [{ actions: ['read', 'ignored'], effect: 'EFFECT_ALLOW', roles: ['*'] }],
+        },
+      };
+      const folder = folderOf(new Map([['k', policy]]));
+      mkdirSync(join(folder, '_schemas'));
+      writeFileSync(join(folder, '_schemas', 'one.json'), JSON.stringify(document));
+      const inProcess = await embedded({ policies: folder });
+      const rows = fc.sample(attributes, { numRuns: 40, seed: seed + round });
+      const [base] = rows;
+      for (const shared of [[], ['n'], ['s', 'l'], ['m', 'b']]) {
+        const common = split(base ?? {}, shared).shared;
+        for (const action of ['read', 'ignored']) {
+          const about = { principal: { id: 'p', roles: ['r'], attr: {} }, scope: '' };
+          const plan = await planOf(inProcess, { ...about, kind: 'k', action, tenant, attr: common });
+          const attrs = rows.map((row) => ({ ...split(row, shared).own, ...common }));
+          const checked = await allows(inProcess, {
+            ...about,
+            questions: attrs.map((attr) => ({ resource: { kind: 'k', id: '1', tenant, attr }, actions: [action] })),
+          });
+          for (const [index, attr] of attrs.entries())
+            tally.add(
+              `${action}\n  schema ${JSON.stringify(document)}\n  plan ${JSON.stringify(plan)}\n  row ${JSON.stringify(attr)}`,
+              said(plan, attr, '1'),
+              undefined,
+              [checked[index]?.[0] ?? false],
+            );
+        }
+      }
+      await inProcess.close();
+    }
+    console.log(
+      `${String(tally.answers)} answers\n${[...tally.counts].map(([key, count]) => `${String(count)}\t${key}`).join('\n')}`,
+    );
+    expect(tally.wrong.slice(0, 3), `seed ${String(seed)}`).toEqual([]);
   });
 });

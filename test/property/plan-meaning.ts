@@ -213,6 +213,11 @@ function applied(name: string, [one = null, other = null]: readonly Value[]): Re
       return typeof one === 'string' && typeof other === 'string' ? one[name](other) : failed;
     case 'contains':
       return typeof one === 'string' && typeof other === 'string' ? one.includes(other) : failed;
+    case 'int':
+      if (typeof one === 'bigint') return one;
+      if (typeof one === 'number') return Math.abs(one) < 2 ** 63 ? BigInt(Math.trunc(one)) : failed;
+      if (typeof one === 'string') throw new UnknownOperator('int of a text');
+      return failed;
     case 'lowerAscii':
       return typeof one === 'string' ? one.replace(/[A-Z]/g, (letter) => letter.toLowerCase()) : failed;
     case 'upperAscii':

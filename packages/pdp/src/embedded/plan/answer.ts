@@ -1,13 +1,16 @@
-import type { Plan, PlanRequest } from '@portcullis/core';
+import type { Plan, PlanExpression, PlanRequest } from '@portcullis/core';
 import { unavailable } from '../../unavailable.js';
+import type { AttributeSchema } from '../compile/table.js';
 import { readAttributes } from '../evaluate/attributes.js';
 import { breaks, principalOf, type Rulebook } from '../evaluate/check.js';
 import { engine } from '../evaluate/decisions.js';
-import { groundOf } from '../evaluate/ground.js';
+import { groundOf, type Ground } from '../evaluate/ground.js';
 import { Question } from '../evaluate/question.js';
 import { malformation } from '../evaluate/request.js';
-import { outcomeOf, plan } from './plan.js';
-import { Unplannable } from './unplannable.js';
+import { allOf, metBy, type Formula } from './logic.js';
+import { plan } from './plan.js';
+import { keepsTo } from './schema.js';
+import { at, Unplannable } from './unplannable.js';
 
 /**
  * Plans what a request asks.
@@ -33,14 +36,31 @@ export function answerPlan(rulebook: Rulebook, request: PlanRequest, callId: str
   return { callId, durationMs: performance.now() - startedAt, engine, ...outcome };
 }
 
-function outcomeFor({ table, rejects }: Rulebook, question: Question, action: string) {
+/** For which resources something is allowed. */
+type PlanOutcome =
+  | { readonly outcome: 'always_allowed' | 'always_denied' }
+  | { readonly outcome: 'conditional'; readonly condition: PlanExpression };
+
+function outcomeOf(formula: Formula): PlanOutcome {
+  if (typeof formula === 'boolean') return { outcome: formula ? 'always_allowed' : 'always_denied' };
+  return { outcome: 'conditional', condition: formula.expression };
+}
+
+function outcomeFor({ table, rejects }: Rulebook, question: Question, action: string): PlanOutcome {
   const ground = groundOf(table, question);
   const { schemas } = ground;
-  if (!rejects || schemas === undefined) return plan(ground, question, action);
+  const allowed = plan(ground, question, action);
+  if (!rejects || schemas === undefined || allowed === false) return outcomeOf(allowed);
   if (breaks(schemas.principal, question.principal.attr, [action])) return outcomeOf(false);
-  if (schemas.resource !== undefined && !schemas.resource.ignoredActions.some((matches) => matches(action)))
-    throw new Unplannable(`\`${ground.resourcePolicy}\` has a schema for what is listed`);
-  return plan(ground, question, action);
+  return outcomeOf(allOf([keptBy(schemas.resource, ground, question, action), allowed]));
+}
+
+/** Rows that break their schema are denied whatever the rules say. */
+function keptBy(schema: AttributeSchema | undefined, ground: Ground, question: Question, action: string): Formula {
+  if (schema === undefined || schema.ignoredActions.some((matches) => matches(action))) return true;
+  return at(`the schema of \`${ground.resourcePolicy}\``, () =>
+    metBy(keepsTo(schema.document, question.resource.attr)),
+  );
 }
 
 function plannable<T>(run: () => T): T {

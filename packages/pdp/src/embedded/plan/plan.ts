@@ -1,14 +1,8 @@
-import type { PlanExpression } from '@portcullis/core';
 import type { Ground } from '../evaluate/ground.js';
 import type { Question } from '../evaluate/question.js';
 import { Conditions } from './condition.js';
 import { allOf, anyOf, noneOf, type Formula } from './logic.js';
 import { principalRules, roleRules, type ScopeRules } from './rows.js';
-
-/** For which resources something is allowed. */
-export type PlanOutcome =
-  | { readonly outcome: 'always_allowed' | 'always_denied' }
-  | { readonly outcome: 'conditional'; readonly condition: PlanExpression };
 
 /**
  * Plans an action on the resources of a kind: what `decide` decides, with the row left open.
@@ -19,17 +13,12 @@ export type PlanOutcome =
  * @param question - its resource has the attributes that all rows share, and no others
  * @throws Unplannable
  */
-export function plan(ground: Ground, question: Question, action: string): PlanOutcome {
+export function plan(ground: Ground, question: Question, action: string): Formula {
   const conditions = new Conditions(question);
   const byRoles = anyOf(
     question.principal.roles.map((role) => within(roleRules(ground, role, action), false, conditions)),
   );
-  return outcomeOf(within(principalRules(ground, question.principal.id, action), byRoles, conditions));
-}
-
-export function outcomeOf(formula: Formula): PlanOutcome {
-  if (typeof formula === 'boolean') return { outcome: formula ? 'always_allowed' : 'always_denied' };
-  return { outcome: 'conditional', condition: formula.expression };
+  return within(principalRules(ground, question.principal.id, action), byRoles, conditions);
 }
 
 /** What scopes say, the most specific first: a denial or an allow decides, all else is left to the next one. */
