@@ -1,11 +1,26 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
+import { index, presence, select } from './access.js';
+import { negated } from './arithmetic.js';
+import { aggregate } from './aggregate.js';
+import { binary } from './binary.js';
+import { callOf } from './call.js';
 import type { Evaluate, Expression } from './expression.js';
 import { functions } from './functions.js';
+import { clockFunctions, timeSince } from './functions/times.js';
+import { constant, literal, negativeInt } from './literal.js';
 import { macros } from './macros.js';
-import { binaryOperators, isInt, logical, negated } from './operators.js';
+import { matching } from './matching.js';
+import type { Kind } from './kind.js';
+import { logical } from './operators.js';
 import { parseExpression } from './parse.js';
+import { fieldOf, type Message } from './request-fields.js';
+import { timestampOfMs } from './timestamp.js';
+import { typeNames } from './type-value.js';
+import type { Typed } from './typed.js';
 import { Unsupported } from './unsupported.js';
-import { failed, isList, isMap, member, type CelMap, type CelValue } from './value.js';
+import { failed, member } from './value.js';
+
+export { mapOf } from './value.js';
 
 /** What an expression may name, and what it did name. */
 export interface Names {
@@ -23,7 +38,7 @@ export interface Names {
  */
 export function compileExpression(text: string, names: Names): Expression {
   const ast = parseExpression(text);
-  return { text, ast, evaluate: new Compiler(names).node(ast) };
+  return { text, ast, evaluate: new Compiler(names).node(ast).evaluate };
 }
 
 /**
@@ -33,43 +48,37 @@ export function compileExpression(text: string, names: Names): Expression {
  * @throws Unsupported
  */
 export function compileNode(node: ASTNode, names: Names, locals: readonly string[]): Evaluate {
-  return new Compiler(names, locals).node(node);
+  return new Compiler(
+    names,
+    locals.map((name): Local => ({ name, kind: 'dyn' })),
+  ).node(node).evaluate;
+}
+
+interface Local {
+  readonly name: string;
+  readonly kind: Kind;
 }
 
 const roots = new Set(['request', 'R', 'P', 'V', 'C', 'G', 'variables', 'constants', 'globals', 'runtime']);
-
-/** The fields of the principal and the resource, by the names that policies give them. */
-const fields: Readonly<Record<'P' | 'R', Readonly<Record<string, Evaluate>>>> = {
-  P: {
-    id: ({ principal }) => principal.id,
-    roles: ({ principal }) => principal.roles,
-    attr: ({ principal }) => principal.attr,
-    scope: ({ scope }) => scope,
-    policyVersion: ({ policyVersion }) => policyVersion,
-  },
-  R: {
-    id: ({ resource }) => resource.id,
-    kind: ({ resource }) => resource.kind,
-    attr: ({ resource }) => resource.attr,
-    scope: ({ scope }) => scope,
-    policyVersion: ({ policyVersion }) => policyVersion,
-  },
-};
+const namespaces = new Set(['math', 'lists', 'strings', 'base64', 'cel', 'google']);
 
 class Compiler {
   readonly #names: Names;
-  /** The iteration variables in sight, innermost last. */
-  readonly #locals: string[];
+  /** The variables of macros in sight, innermost last. */
+  readonly #locals: Local[];
+  /** How many nodes were compiled. */
+  #nodes = 0;
 
-  constructor(names: Names, locals: readonly string[] = []) {
+  constructor(names: Names, locals: readonly Local[] = []) {
     this.#names = names;
     this.#locals = [...locals];
   }
 
-  node(node: ASTNode): Evaluate {
+  node(node: ASTNode): Typed {
+    this.#nodes++;
     switch (node.op) {
       case 'value':
-        return literal(node.args);
+        return literal(node);
       case 'id':
         return this.#identifier(node.args);
       case '.':
@@ -81,18 +90,21 @@ class Compiler {
       case 'rcall':
         return this.#method(node.args[0], node.args[1], node.args[2]);
       case 'list':
-        return list(node.args.map((item) => this.node(item)));
+        return aggregate.list(node.args.map((item) => this.node(item)));
       case 'map':
-        return map(node.args.map(([key, value]) => [keyOf(key), this.node(value)] as const));
+        return aggregate.map(node.args.map(([key, value]) => [this.node(key), this.node(value)] as const));
       case '?:':
-        return ternary(this.node(node.args[0]), this.node(node.args[1]), this.node(node.args[2]));
+        return ternary(this.#bool(node.args[0]), this.node(node.args[1]), this.node(node.args[2]));
       case '||':
       case '&&':
-        return logical(node.op === '||', this.node(node.args[0]), this.node(node.args[1]));
+        return {
+          evaluate: logical(node.op === '||', this.#bool(node.args[0]), this.#bool(node.args[1])),
+          kind: 'bool',
+        };
       case '!_':
-        return not(this.node(node.args));
+        return { evaluate: not(this.#bool(node.args)), kind: 'bool' };
       case '-_':
-        return minus(this.node(node.args));
+        return negativeInt(node.args) ?? minus(this.node(node.args));
       case '==':
       case '!=':
       case '<':
@@ -112,188 +124,204 @@ class Compiler {
     }
   }
 
-  #identifier(name: string): Evaluate {
-    const depth = this.#locals.lastIndexOf(name);
-    if (depth >= 0) return ({ locals }) => locals[depth] ?? null;
+  /** A part that has to be a boolean. */
+  #bool(node: ASTNode): Evaluate {
+    const { evaluate, kind } = this.node(node);
+    if (kind !== 'bool' && kind !== 'dyn' && kind !== 'null')
+      throw new Unsupported(`a value of type ${kind} is no boolean`);
+    return evaluate;
+  }
+
+  #identifier(name: string): Typed {
+    const depth = this.#locals.findLastIndex((local) => local.name === name);
+    const local = this.#locals[depth];
+    if (local !== undefined) return { evaluate: ({ locals }) => locals[depth] ?? null, kind: local.kind };
+    const type = typeNames.get(name);
+    if (type !== undefined) return constant(type, 'type');
     throw new Unsupported(
       roots.has(name) ? `\`${name}\` is only supported with a field after it` : `the identifier \`${name}\` is unknown`,
     );
   }
 
-  #select(operand: ASTNode, name: string): Evaluate {
-    const known = this.#field(operand, name);
-    if (known !== undefined) return known;
-    const value = this.node(operand);
-    return (activation) => member(value(activation), name);
+  #select(operand: ASTNode, name: string): Typed {
+    const type = typeNames.get(`${this.#path(operand) ?? ''}.${name}`);
+    if (type !== undefined) return constant(type, 'type');
+    return this.#field(operand, name) ?? select(this.node(operand), name);
+  }
+
+  /** The names that a node is of, with dots, where the first is no variable. */
+  #path(node: ASTNode): string | undefined {
+    if (node.op === 'id') return this.#isLocal(node.args) ? undefined : node.args;
+    if (node.op !== '.') return undefined;
+    const path = this.#path(node.args[0]);
+    return path === undefined ? undefined : `${path}.${node.args[1]}`;
+  }
+
+  #isLocal(name: string): boolean {
+    return this.#locals.some((local) => local.name === name);
   }
 
   /** A field of what the request, the policy or its constants are: these are known when the policies are loaded. */
-  #field(operand: ASTNode, name: string): Evaluate | undefined {
+  #field(operand: ASTNode, name: string): Typed | undefined {
     const message = this.#message(operand);
     if (message !== undefined) {
-      const field = Object.hasOwn(fields[message], name) ? fields[message][name] : undefined;
+      const field = fieldOf(message, name);
       if (field === undefined) throw new Unsupported(`the field \`${name}\` of \`${message}\` is not supported`);
+      if (typeof field === 'string') throw new Unsupported(`\`${name}\` is only supported with a field after it`);
       return field;
     }
-    const root = this.#root(operand);
-    if (root === 'V' || root === 'variables') {
-      if (!this.#names.variables.has(name)) throw new Unsupported(`the variable \`${name}\` is not defined`);
-      this.#names.onVariable(name);
-      return ({ variables }) => member(variables, name);
+    switch (this.#root(operand)) {
+      case 'V':
+      case 'variables':
+        if (!this.#names.variables.has(name)) throw new Unsupported(`the variable \`${name}\` is not defined`);
+        this.#names.onVariable(name);
+        return { evaluate: ({ variables }) => member(variables, name), kind: 'dyn' };
+      case 'C':
+      case 'constants':
+        if (!this.#names.constants.has(name)) throw new Unsupported(`the constant \`${name}\` is not defined`);
+        return { evaluate: ({ constants }) => member(constants, name), kind: 'dyn' };
+      case 'G':
+      case 'globals':
+        // A global that nobody set is null.
+        return {
+          evaluate: ({ globals }) => (Object.hasOwn(globals, name) ? (globals[name] ?? null) : null),
+          kind: 'dyn',
+        };
+      default:
+        return undefined;
     }
-    if (root === 'C' || root === 'constants') {
-      if (!this.#names.constants.has(name)) throw new Unsupported(`the constant \`${name}\` is not defined`);
-      return ({ constants }) => member(constants, name);
-    }
-    if (root !== undefined) throw new Unsupported(`\`${root}.${name}\` is not supported`);
-    return undefined;
   }
 
-  /** Whether a node is the principal or the resource as such. */
-  #message(node: ASTNode): 'P' | 'R' | undefined {
+  /** The part of the request that a node is as such. */
+  #message(node: ASTNode): Message | undefined {
     const root = this.#root(node);
-    if (root === 'P' || root === 'R') return root;
-    if (node.op !== '.' || this.#root(node.args[0]) !== 'request') return undefined;
-    if (node.args[1] === 'principal') return 'P';
-    return node.args[1] === 'resource' ? 'R' : undefined;
+    if (root === 'P' || root === 'R' || root === 'request' || root === 'runtime') return root;
+    if (node.op !== '.') return undefined;
+    const message = this.#message(node.args[0]);
+    const field = message === undefined ? undefined : fieldOf(message, node.args[1]);
+    return typeof field === 'string' ? field : undefined;
   }
 
   #root(node: ASTNode): string | undefined {
-    return node.op === 'id' && roots.has(node.args) && !this.#locals.includes(node.args) ? node.args : undefined;
+    return node.op === 'id' && roots.has(node.args) && !this.#isLocal(node.args) ? node.args : undefined;
   }
 
-  #call(name: string, args: readonly ASTNode[]): Evaluate {
-    if (name === 'has') return this.#has(args);
-    return this.#apply(`${name}/${String(args.length)}`, args);
+  #call(name: string, args: readonly ASTNode[]): Typed {
+    if (name === 'has') return { evaluate: this.#has(args), kind: 'bool' };
+    return this.#apply(name, `${name}/${String(args.length)}`, args);
   }
 
-  #method(name: string, receiver: ASTNode, args: readonly ASTNode[]): Evaluate {
-    if (Object.hasOwn(macros, name) && args.length >= 2) return this.#macro(name, receiver, args);
-    return this.#apply(`.${name}/${String(args.length + 1)}`, [receiver, ...args]);
+  #method(name: string, receiver: ASTNode, args: readonly ASTNode[]): Typed {
+    if (receiver.op === 'id' && namespaces.has(receiver.args) && !this.#isLocal(receiver.args)) {
+      const qualified = `${receiver.args}.${name}`;
+      if (qualified === 'cel.bind') return this.#bind(args);
+      return this.#apply(qualified, `${qualified}/${String(args.length)}`, args);
+    }
+    return (
+      this.#macro(name, receiver, args) ?? this.#apply(name, `.${name}/${String(args.length + 1)}`, [receiver, ...args])
+    );
   }
 
-  #apply(key: string, args: readonly ASTNode[]): Evaluate {
-    const run = functions.get(key);
-    if (run === undefined)
-      throw new Unsupported(`the function \`${key.replace(/^\.|\/\d+$/g, '')}\` is not supported in this form`);
+  #apply(name: string, key: string, args: readonly ASTNode[]): Typed {
     const values = args.map((arg) => this.node(arg));
-    return (activation) => {
-      const given: CelValue[] = [];
-      for (const value of values) {
-        const result = value(activation);
-        if (result === failed) return failed;
-        given.push(result);
-      }
-      return run(...given);
-    };
+    const clock = clockFunctions.get(key);
+    if (clock !== undefined) {
+      const now: Typed = { evaluate: ({ runtime }) => timestampOfMs(runtime.nowMs), kind: 'timestamp' };
+      return clock === 'timestamp' ? now : callOf(name, [timeSince], [...values, now]);
+    }
+    if (key === 'matches/2' || key === '.matches/2') return matching(values, args[1]);
+    const overloads = functions.get(key);
+    if (overloads === undefined) throw new Unsupported(`the function \`${name}\` is not supported in this form`);
+    return callOf(name, overloads, values);
   }
 
   #has([node, ...more]: readonly ASTNode[]): Evaluate {
     if (node?.op !== '.' || more.length > 0) throw new Unsupported('`has` is only supported on a field');
     const [operand, name] = node.args;
-    if (this.#message(operand) !== undefined || this.#root(operand) !== undefined || !isPath(operand))
-      throw new Unsupported('`has` is only supported on attributes');
-    const value = this.node(operand);
-    return (activation) => {
-      const result = value(activation);
-      if (result === failed || isList(result)) return failed;
-      // A scalar has no member: that is no failure, as reading it would be.
-      return isMap(result) && Object.hasOwn(result, name);
+    const message = this.#message(operand);
+    if (message !== undefined) {
+      const field = fieldOf(message, name);
+      if (field === undefined) throw new Unsupported(`the field \`${name}\` of \`${message}\` is not supported`);
+      return typeof field === 'string' ? () => field !== 'aux_data' : field.isPresent;
+    }
+    const root = this.#root(operand);
+    if (root === 'G' || root === 'globals') return ({ globals }) => Object.hasOwn(globals, name);
+    if ((root === 'C' || root === 'constants') && this.#names.constants.has(name)) return () => true;
+    if (root !== undefined) throw new Unsupported(`\`has\` is not supported on \`${root}\``);
+    return presence(this.node(operand), name);
+  }
+
+  #bind([variable, value, body, ...more]: readonly ASTNode[]): Typed {
+    if (variable?.op !== 'id' || value === undefined || body === undefined || more.length > 0)
+      throw new Unsupported('`cel.bind` takes a name, a value and an expression');
+    const { evaluate, kind } = this.node(value);
+    const depth = this.#declare('cel.bind', variable.args, kind);
+    const result = this.node(body);
+    this.#locals.pop();
+    return {
+      evaluate: (activation) => {
+        // What failed is only a failure where it is read.
+        activation.locals[depth] = evaluate(activation);
+        return result.evaluate(activation);
+      },
+      kind: result.kind,
     };
   }
 
-  #macro(name: string, receiver: ASTNode, [variable, ...bodies]: readonly ASTNode[]): Evaluate {
-    const macro = macros[name];
-    const bodiesAllowed = name === 'map' ? 2 : 1;
-    if (macro === undefined || variable?.op !== 'id' || bodies.length > bodiesAllowed)
+  #declare(macro: string, name: string, kind: Kind): number {
+    if (roots.has(name) || namespaces.has(name) || typeNames.has(name))
+      throw new Unsupported(`the variable \`${name}\` of \`${macro}\` hides another`);
+    return this.#locals.push({ name, kind }) - 1;
+  }
+
+  #macro(name: string, receiver: ASTNode, args: readonly ASTNode[]): Typed | undefined {
+    const variables = macroVariables(name, args);
+    if (variables === undefined) return undefined;
+    const bodies = args.slice(variables.length);
+    const macro = macros.get(`${name}/${String(variables.length)}/${String(bodies.length)}`);
+    if (macro === undefined || new Set(variables).size !== variables.length)
       throw new Unsupported(`the macro \`${name}\` is not supported in this form`);
-    const iterated = variable.args;
-    if (roots.has(iterated) || this.#locals.includes(iterated))
-      throw new Unsupported(`the variable \`${iterated}\` of \`${name}\` hides another`);
     const range = this.node(receiver);
-    const depth = this.#locals.push(iterated) - 1;
+    if (!['dyn', 'null', 'list', 'map'].includes(range.kind))
+      throw new Unsupported(`the macro \`${name}\` does not go over a value of type ${range.kind}`);
+    const [first = 0, second] = variables.map((variable) => this.#declare(name, variable, 'dyn'));
+    const before = this.#nodes;
     const [body, result] = bodies.map((node) => this.node(node));
-    this.#locals.pop();
+    this.#locals.length -= variables.length;
     if (body === undefined) throw new Unsupported(`the macro \`${name}\` is not supported in this form`);
-    return macro(range, depth, body, result);
+    const loop = { range: range.evaluate, first, second, cost: this.#nodes - before };
+    return { evaluate: macro(loop, body.evaluate, result?.evaluate), kind: macroKind(name) };
   }
 }
 
-/** A name, with fields and indexes after it. */
-function isPath(node: ASTNode): boolean {
-  return node.op === 'id' || ((node.op === '.' || node.op === '[]') && isPath(node.args[0]));
+/** The names of a macro's variables; nothing where it is none. */
+function macroVariables(name: string, args: readonly ASTNode[]): readonly string[] | undefined {
+  const isMacro = [...macros.keys()].some((key) => key.startsWith(`${name}/`));
+  if (!isMacro) return undefined;
+  const count = oneVariable.has(name) || (quantifiers.has(name) && args.length === 2) ? 1 : 2;
+  return args.slice(0, count).map((arg) => {
+    if (arg.op !== 'id') throw new Unsupported(`the macro \`${name}\` begins with a name`);
+    return arg.args;
+  });
 }
 
-function literal(value: unknown): Evaluate {
-  if (typeof value === 'bigint' && !isInt(value)) throw new Unsupported(`the number \`${String(value)}\` is too large`);
-  switch (typeof value) {
-    case 'string':
-    case 'boolean':
-    case 'bigint':
-    case 'number':
-      return () => value;
-    default:
-      if (value === null) return () => null;
-      throw new Unsupported('literals of unsigned integers and of bytes are not supported');
-  }
+const oneVariable = new Set(['map', 'filter', 'sortBy']);
+const quantifiers = new Set(['all', 'exists', 'exists_one', 'existsOne']);
+
+function macroKind(name: string): Kind {
+  if (quantifiers.has(name)) return 'bool';
+  return name === 'transformMap' || name === 'transformMapEntry' ? 'map' : 'list';
 }
 
-function keyOf(key: ASTNode): string {
-  if (key.op === 'value' && typeof key.args === 'string') return key.args;
-  throw new Unsupported('keys of map literals are only supported as string literals');
-}
-
-function index(value: Evaluate, key: Evaluate): Evaluate {
-  return (activation) => {
-    const container = value(activation);
-    const at = key(activation);
-    if (typeof at === 'string') return member(container, at);
-    if (!isList(container)) return failed;
-    // A double without a fraction is an index too: all numbers of attributes are doubles.
-    if (typeof at !== 'bigint' && !(typeof at === 'number' && Number.isInteger(at))) return failed;
-    const position = Number(at);
-    return position >= 0 && position < container.length ? (container[position] ?? null) : failed;
-  };
-}
-
-function list(items: readonly Evaluate[]): Evaluate {
-  return (activation) => {
-    const values: CelValue[] = [];
-    for (const item of items) {
-      const value = item(activation);
-      if (value === failed) return failed;
-      values.push(value);
-    }
-    return values;
-  };
-}
-
-function map(entries: readonly (readonly [string, Evaluate])[]): Evaluate {
-  if (new Set(entries.map(([key]) => key)).size !== entries.length)
-    throw new Unsupported('a map literal has a key twice');
-  return (activation) => {
-    const values: [string, CelValue][] = [];
-    for (const [key, expression] of entries) {
-      const value = expression(activation);
-      if (value === failed) return failed;
-      values.push([key, value]);
-    }
-    return mapOf(values);
-  };
-}
-
-/** A map that inherits nothing. */
-export function mapOf(entries: readonly (readonly [string, CelValue])[]): CelMap {
-  const map = Object.create(null) as Record<string, CelValue>;
-  for (const [key, value] of entries) map[key] = value;
-  return map;
-}
-
-function ternary(condition: Evaluate, whenTrue: Evaluate, whenFalse: Evaluate): Evaluate {
-  return (activation) => {
-    const chosen = condition(activation);
-    if (typeof chosen !== 'boolean') return failed;
-    return chosen ? whenTrue(activation) : whenFalse(activation);
+function ternary(condition: Evaluate, whenTrue: Typed, whenFalse: Typed): Typed {
+  const [one, other] = [whenTrue.evaluate, whenFalse.evaluate];
+  return {
+    evaluate: (activation) => {
+      const chosen = condition(activation);
+      if (typeof chosen !== 'boolean') return failed;
+      return chosen ? one(activation) : other(activation);
+    },
+    kind: whenTrue.kind === whenFalse.kind ? whenTrue.kind : 'dyn',
   };
 }
 
@@ -304,17 +332,8 @@ function not(value: Evaluate): Evaluate {
   };
 }
 
-function minus(value: Evaluate): Evaluate {
-  return (activation) => negated(value(activation));
-}
-
-function binary(operator: string, left: Evaluate, right: Evaluate): Evaluate {
-  const run = binaryOperators[operator];
-  if (run === undefined) throw new Unsupported(`the operator \`${operator}\` is not supported`);
-  return (activation) => {
-    const one = left(activation);
-    if (one === failed) return failed;
-    const other = right(activation);
-    return other === failed ? failed : run(one, other);
-  };
+function minus({ evaluate, kind }: Typed): Typed {
+  if (!['int', 'double', 'dyn', 'null'].includes(kind))
+    throw new Unsupported(`a value of type ${kind} has no opposite`);
+  return { evaluate: (activation) => negated(evaluate(activation)), kind };
 }

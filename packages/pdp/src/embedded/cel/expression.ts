@@ -1,5 +1,6 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
-import type { CelMap, CelResult, CelValue } from './value.js';
+import type { CelMap, CelResult } from './value.js';
+import type { Work } from './work.js';
 
 /** What an expression reads of the principal. */
 export interface PrincipalValue {
@@ -27,8 +28,10 @@ export interface Activation {
   /** What whoever runs the engine set for all policies. */
   readonly globals: CelMap;
   readonly runtime: Runtime;
-  /** The iteration variables of macros, by depth. */
-  readonly locals: CelValue[];
+  /** The variables of macros and of `cel.bind`, by depth. */
+  readonly locals: CelResult[];
+  /** What the question may still cost. */
+  readonly work: Work;
 }
 
 /** What an expression reads of the question's circumstances; each is found out when it is first asked for. */

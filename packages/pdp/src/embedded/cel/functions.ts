@@ -1,62 +1,34 @@
-import { doubleText, equals, failed, isList, isMap, type CelResult, type CelValue } from './value.js';
+import { addressFunctions } from './functions/addresses.js';
+import { conversions } from './functions/conversions.js';
+import { encoders } from './functions/encoders.js';
+import { formatFunctions } from './functions/format.js';
+import { hierarchyFunctions } from './functions/hierarchies.js';
+import { listFunctions, setFunctions } from './functions/lists.js';
+import { mathFunctions } from './functions/math.js';
+import { sizes } from './functions/sizes.js';
+import { spiffeFunctions } from './functions/spiffe-ids.js';
+import { stringFunctions } from './functions/strings.js';
+import { timeFunctions } from './functions/times.js';
+import type { Overload } from './overload.js';
 
-type CelFunction = (...args: readonly (CelValue | undefined)[]) => CelResult;
-
-/** Functions by name and number of arguments; for a method, the receiver is the first of them. */
-export const functions: ReadonlyMap<string, CelFunction> = new Map<string, CelFunction>([
-  ['size/1', size],
-  ['.size/1', size],
-  ['string/1', text],
-  ['.startsWith/2', onTexts((value, prefix) => value.startsWith(prefix))],
-  ['.endsWith/2', onTexts((value, suffix) => value.endsWith(suffix))],
-  ['.contains/2', onTexts((value, part) => value.includes(part))],
-  ['.lowerAscii/1', onText((value) => value.replace(/[A-Z]/g, (letter) => letter.toLowerCase()))],
-  ['.upperAscii/1', onText((value) => value.replace(/[a-z]/g, (letter) => letter.toUpperCase()))],
-  ...['hasIntersection/2', '.hasIntersection/2'].map(
-    (name) => [name, onLists((left, right) => left.some((item) => has(right, item)))] as const,
-  ),
-  ...['isSubset/2', '.isSubset/2'].map(
-    (name) => [name, onLists((left, right) => left.every((item) => has(right, item)))] as const,
-  ),
-  ...['intersect/2', '.intersect/2'].map(
-    (name) => [name, onLists((left, right) => left.filter((item) => has(right, item)))] as const,
-  ),
-  ...['except/2', '.except/2'].map(
-    (name) => [name, onLists((left, right) => left.filter((item) => !has(right, item)))] as const,
-  ),
+/** The forms of each function, by its name and number of arguments: `size/1`, `.size/1`, `math.abs/1`. */
+export const functions: ReadonlyMap<string, readonly Overload[]> = byKey([
+  ...sizes,
+  ...conversions,
+  ...stringFunctions,
+  ...formatFunctions,
+  ...timeFunctions,
+  ...listFunctions,
+  ...setFunctions,
+  ...mathFunctions,
+  ...hierarchyFunctions,
+  ...spiffeFunctions,
+  ...addressFunctions,
+  ...encoders,
 ]);
 
-function has(list: readonly CelValue[], value: CelValue): boolean {
-  return list.some((item) => equals(item, value));
-}
-
-function onTexts(run: (value: string, other: string) => CelResult): CelFunction {
-  return (value, other) => (typeof value === 'string' && typeof other === 'string' ? run(value, other) : failed);
-}
-
-function onText(run: (value: string) => CelResult): CelFunction {
-  return (value) => (typeof value === 'string' ? run(value) : failed);
-}
-
-function onLists(run: (left: readonly CelValue[], right: readonly CelValue[]) => CelResult): CelFunction {
-  return (left, right) =>
-    left !== undefined && right !== undefined && isList(left) && isList(right) ? run(left, right) : failed;
-}
-
-/** Characters are code points. */
-function size(value: CelValue | undefined): CelResult {
-  if (typeof value === 'string') {
-    let count = 0n;
-    for (const _character of value) count++;
-    return count;
-  }
-  if (value === undefined) return failed;
-  if (isList(value)) return BigInt(value.length);
-  return isMap(value) ? BigInt(Object.keys(value).length) : failed;
-}
-
-function text(value: CelValue | undefined): CelResult {
-  if (typeof value === 'string') return value;
-  if (typeof value === 'number') return doubleText(value);
-  return typeof value === 'bigint' || typeof value === 'boolean' ? String(value) : failed;
+function byKey(overloads: readonly Overload[]): ReadonlyMap<string, readonly Overload[]> {
+  const found = new Map<string, Overload[]>();
+  for (const one of overloads) found.set(one.key, [...(found.get(one.key) ?? []), one]);
+  return found;
 }

@@ -1,89 +1,46 @@
+import { difference, product, quotient, remainder, sum } from './arithmetic.js';
 import type { Evaluate } from './expression.js';
+import { found, KeyedMap } from './keyed-map.js';
 import { compare, equals, failed, isList, isMap, type CelResult, type CelValue } from './value.js';
+import type { Work } from './work.js';
 
-const minInt = -(2n ** 63n);
-const maxInt = 2n ** 63n - 1n;
+export { negated } from './arithmetic.js';
 
-type Binary = (left: CelValue, right: CelValue) => CelResult;
+/** An operator on two values. What it costs is paid from what the question may cost, where that is given. */
+export type Binary = (left: CelValue, right: CelValue, work?: Work) => CelResult;
 
-/** The operators on two values. Mixed types have no sum: CEL converts nothing by itself. */
+/** The operators on two values. */
 export const binaryOperators: Readonly<Record<string, Binary>> = {
   '==': equals,
-  '!=': (left, right) => !equals(left, right),
+  // What cannot be compared is different, too.
+  '!=': (left, right, work) => equals(left, right, work) !== true,
   '<': ordered((order) => order < 0),
   '<=': ordered((order) => order <= 0),
   '>': ordered((order) => order > 0),
   '>=': ordered((order) => order >= 0),
-  in: (left, right) => {
-    if (isList(right)) return right.some((item) => equals(left, item));
-    return isMap(right) ? typeof left === 'string' && Object.hasOwn(right, left) : failed;
-  },
-  '+': (left, right) => {
-    if (typeof left === 'string' && typeof right === 'string') return left + right;
-    if (isList(left) && isList(right)) return [...left, ...right];
-    return numeric(
-      left,
-      right,
-      (a, b) => a + b,
-      (a, b) => a + b,
-    );
-  },
-  '-': (left, right) =>
-    numeric(
-      left,
-      right,
-      (a, b) => a - b,
-      (a, b) => a - b,
-    ),
-  '*': (left, right) =>
-    numeric(
-      left,
-      right,
-      (a, b) => a * b,
-      (a, b) => a * b,
-    ),
-  '/': (left, right) =>
-    right === 0n
-      ? failed
-      : numeric(
-          left,
-          right,
-          (a, b) => a / b,
-          (a, b) => a / b,
-        ),
-  '%': (left, right) =>
-    typeof left === 'bigint' && typeof right === 'bigint' && right !== 0n && !(left === minInt && right === -1n)
-      ? left % right
-      : failed,
+  in: contains,
+  '+': sum,
+  '-': difference,
+  '*': product,
+  '/': quotient,
+  '%': remainder,
 };
 
+function contains(item: CelValue, container: CelValue, work?: Work): CelResult {
+  if (isList(container)) {
+    work?.spend(container.length);
+    return container.some((one) => equals(item, one, work) === true);
+  }
+  if (isMap(container)) return typeof item === 'string' && Object.hasOwn(container, item);
+  return container instanceof KeyedMap ? found(container, item) !== undefined : failed;
+}
+
 function ordered(accept: (order: number) => boolean): Binary {
-  return (left, right) => {
+  return (left, right, work) => {
+    if (typeof left === 'string' && typeof right === 'string') work?.spendText(Math.min(left.length, right.length));
     const order = compare(left, right);
     return order === failed ? failed : accept(order);
   };
-}
-
-function numeric(
-  left: CelValue,
-  right: CelValue,
-  ofInts: (a: bigint, b: bigint) => bigint,
-  ofDoubles: (a: number, b: number) => number,
-): CelResult {
-  if (typeof left === 'number' && typeof right === 'number') return ofDoubles(left, right);
-  if (typeof left !== 'bigint' || typeof right !== 'bigint') return failed;
-  const result = ofInts(left, right);
-  return result < minInt || result > maxInt ? failed : result;
-}
-
-/** Whether a literal is within CEL's `int`. */
-export function isInt(value: bigint): boolean {
-  return value >= minInt && value <= maxInt;
-}
-
-export function negated(value: CelResult): CelResult {
-  if (typeof value === 'number') return -value;
-  return typeof value === 'bigint' && value !== minInt ? -value : failed;
 }
 
 /** `&&` and `||`: what decides wins over a failure, on either side. */

@@ -1,12 +1,20 @@
+import { CelObject } from './object.js';
+import { Uint } from './uint.js';
+import { Unanswerable } from './unanswerable.js';
+import type { Work } from './work.js';
+
 /**
- * A value of the expression language: JSON as it came, and `bigint` for CEL's `int`. A JavaScript `number` is always
- * CEL's `double`, as all numbers of attributes are.
+ * A value of the expression language: JSON as it came, `bigint` for CEL's `int`, and objects for what JSON has not. A
+ * JavaScript `number` is always CEL's `double`, as all numbers of attributes are.
  */
 export type CelValue =
-  string | number | bigint | boolean | null | readonly CelValue[] | { readonly [name: string]: CelValue };
+  string | number | bigint | boolean | null | CelObject | readonly CelValue[] | { readonly [name: string]: CelValue };
 
 /** CEL's map with string keys. Members are looked up with `Object.hasOwn` alone: nothing is inherited. */
 export type CelMap = Readonly<Record<string, CelValue>>;
+
+/** JSON. */
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json };
 
 /** What an expression gives that erred. It is a value, and not thrown: erring is common and has to be cheap. */
 export const failed: unique symbol = Symbol('failed');
@@ -18,13 +26,21 @@ export function isList(value: CelResult): value is readonly CelValue[] {
   return Array.isArray(value);
 }
 
+/** Whether a value is a map whose keys are all text. */
 export function isMap(value: CelResult): value is CelMap {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof CelObject);
 }
 
 /** A map that inherits nothing, to be filled. */
 export function emptyMap(): Record<string, CelValue> {
   return Object.create(null) as Record<string, CelValue>;
+}
+
+/** A map of these entries that inherits nothing. */
+export function mapOf(entries: readonly (readonly [string, CelValue])[]): CelMap {
+  const map = emptyMap();
+  for (const [name, value] of entries) map[name] = value;
+  return map;
 }
 
 /** A member of a map, and of nothing else. */
@@ -33,42 +49,81 @@ export function member(value: CelResult, name: string): CelResult {
   return value[name] ?? null;
 }
 
-/** CEL's `==`: values of different types are different, numbers are compared by what they amount to. */
-export function equals(left: CelValue, right: CelValue): boolean {
-  if (left === right) return true;
-  if (typeof left === 'bigint' || typeof left === 'number') {
-    // Loosely, because that compares an int and a double exactly, without rounding either.
-    // eslint-disable-next-line eqeqeq
-    return (typeof right === 'bigint' || typeof right === 'number') && left == right;
+/**
+ * CEL's `==`: values of different types are different, numbers are compared by what they amount to, and an integer as
+ * the double next to it where the other one is a double.
+ *
+ * @throws Unanswerable
+ */
+export function equals(left: CelValue, right: CelValue, work?: Work): boolean | typeof failed {
+  switch (typeof left) {
+    case 'string':
+    case 'boolean':
+      return left === right;
+    case 'number':
+      if (typeof right === 'number') return left === right;
+      return typeof right === 'bigint' ? left === Number(right) : right instanceof Uint && right.equals(left);
+    case 'bigint':
+      if (typeof right === 'bigint') return left === right;
+      return typeof right === 'number' ? Number(left) === right : right instanceof Uint && right.equals(left);
+    default:
+      if (left === null) return right === null;
+      if (left instanceof CelObject) return left.equals(right, work);
+      if (isList(left)) return isList(right) && sameItems(left, right, work);
+      return isMap(right) && sameMembers(left, right, work);
   }
-  if (isList(left)) {
-    return (
-      isList(right) && left.length === right.length && left.every((item, index) => equals(item, right[index] ?? null))
-    );
-  }
-  if (!isMap(left) || !isMap(right)) return false;
+}
+
+function sameItems(left: readonly CelValue[], right: readonly CelValue[], work?: Work): boolean {
+  if (left.length !== right.length) return false;
+  work?.spend(left.length);
+  return left.every((item, index) => equalsWithin(item, right[index] ?? null, work));
+}
+
+function sameMembers(left: CelMap, right: CelMap, work?: Work): boolean {
   const names = Object.keys(left);
-  return (
-    names.length === Object.keys(right).length &&
-    names.every((name) => Object.hasOwn(right, name) && equals(left[name] ?? null, right[name] ?? null))
+  if (names.length !== Object.keys(right).length) return false;
+  work?.spend(names.length);
+  return names.every(
+    (name) => Object.hasOwn(right, name) && equalsWithin(left[name] ?? null, right[name] ?? null, work),
   );
+}
+
+/**
+ * Equality within lists and maps.
+ *
+ * @throws Unanswerable where it fails: to Cerbos, the items are equal then, and turned around they are not
+ */
+export function equalsWithin(left: CelValue, right: CelValue, work?: Work): boolean {
+  const isEqual = equals(left, right, work);
+  if (isEqual === failed) throw new Unanswerable('what cannot be compared is compared within a list or a map');
+  return isEqual;
 }
 
 /** CEL's order: below zero, zero or above; what has no order fails. */
 export function compare(left: CelResult, right: CelResult): number | typeof failed {
+  if (left === failed || right === failed) return failed;
   if (typeof left === 'string') return typeof right === 'string' ? compareText(left, right) : failed;
   if (typeof left === 'boolean') return typeof right === 'boolean' ? Number(left) - Number(right) : failed;
-  if (!isNumber(left) || !isNumber(right) || Number.isNaN(left) || Number.isNaN(right)) return failed;
-  if (left < right) return -1;
-  return left > right ? 1 : 0;
+  const [one, other] = [numberOf(left), numberOf(right)];
+  if (one !== undefined && other !== undefined) return compareNumbers(one, other);
+  return left instanceof CelObject ? (left.compare?.(right) ?? failed) : failed;
 }
 
-function isNumber(value: CelResult): value is number | bigint {
-  return typeof value === 'number' || typeof value === 'bigint';
+function numberOf(value: CelValue): number | bigint | undefined {
+  if (typeof value === 'number' || typeof value === 'bigint') return value;
+  return value instanceof Uint ? value.value : undefined;
+}
+
+function compareNumbers(left: number | bigint, right: number | bigint): number | typeof failed {
+  if (typeof left === 'bigint' && typeof right === 'bigint') return left < right ? -1 : Number(left > right);
+  const [one, other] = [Number(left), Number(right)];
+  if (Number.isNaN(one) || Number.isNaN(other)) return failed;
+  return one < other ? -1 : Number(one > other);
 }
 
 /** By code points, as UTF-8 sorts. JavaScript's own order puts the astral planes before the last of the basic one. */
-function compareText(left: string, right: string): number {
+export function compareText(left: string, right: string): number {
   const length = Math.min(left.length, right.length);
   for (let index = 0; index < length; index++) {
     const one = left.charCodeAt(index);
@@ -84,18 +139,8 @@ function weight(unit: number): number {
   return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
 }
 
-/**
- * A double as text, the way CEL's `string()` writes it: the shortest digits, and an exponent from a million upwards.
- *
- * @see https://pkg.go.dev/strconv#FormatFloat with format `g` and precision -1
- */
-export function doubleText(value: number): string {
-  if (Number.isNaN(value)) return 'NaN';
-  if (!Number.isFinite(value)) return value > 0 ? '+Inf' : '-Inf';
-  if (value === 0) return Object.is(value, -0) ? '-0' : '0';
-  const [mantissa = '', power = ''] = value.toExponential().split('e');
-  const exponent = Number(power);
-  if (exponent >= -4 && exponent < 6) return String(value);
-  const size = String(Math.abs(exponent)).padStart(2, '0');
-  return `${mantissa}e${exponent < 0 ? '-' : '+'}${size}`;
+/** An integer as JSON: one that a double cannot hold exactly becomes text, as in Cerbos. */
+export function jsonInteger(value: bigint): Json {
+  const isSafe = value <= BigInt(Number.MAX_SAFE_INTEGER) && value >= BigInt(Number.MIN_SAFE_INTEGER);
+  return isSafe ? Number(value) : String(value);
 }

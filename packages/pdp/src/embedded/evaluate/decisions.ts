@@ -1,6 +1,7 @@
 import type { Action, AttributeValue, Decision, PolicyOutput, Resource } from '@portcullis/core';
 import { unavailable } from '../../unavailable.js';
 import { malformedObligation, obligationsOf } from '../../obligations.js';
+import { outputOf } from '../cel/json.js';
 import { failed, type CelValue } from '../cel/value.js';
 import type { Output, Verdict } from './decide.js';
 
@@ -63,14 +64,8 @@ function hasFailedOutput({ outputs }: Verdict): boolean {
 function toOutput({ source, value }: Output, action: string): PolicyOutput {
   return { source, action, value: value === failed ? null : toJson(value) };
 }
-/** A value as JSON: an int that a double cannot hold exactly becomes text, as in Cerbos. */
+
+/** A value as JSON, as Cerbos writes it. */
 export function toJson(value: CelValue): AttributeValue {
-  if (typeof value === 'bigint') {
-    const isSafe = value <= BigInt(Number.MAX_SAFE_INTEGER) && value >= BigInt(Number.MIN_SAFE_INTEGER);
-    return isSafe ? Number(value) : String(value);
-  }
-  if (typeof value === 'number' && !Number.isFinite(value)) throw unavailable('an output is not a finite number');
-  if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map((item: CelValue) => toJson(item));
-  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, toJson(member)]));
+  return outputOf(value);
 }

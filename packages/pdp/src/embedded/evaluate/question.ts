@@ -1,5 +1,6 @@
 import type { Activation, Expression, PrincipalValue, ResourceValue, Runtime } from '../cel/expression.js';
 import { emptyMap, failed, type CelMap, type CelResult, type CelValue } from '../cel/value.js';
+import { Work } from '../cel/work.js';
 import type { ConditionIn, Parameters } from '../compile/table.js';
 
 /** What is asked, and of whom. */
@@ -24,6 +25,7 @@ export class Question implements Activation, Runtime {
   readonly constants: CelMap = none;
   readonly globals: CelMap;
   effectiveDerivedRoles: readonly string[] = noRoles;
+  private spent: Work | undefined = undefined;
   private items: CelValue[] | undefined = undefined;
   private activations: Map<Parameters, Activation> | undefined = undefined;
   private now: number | undefined = undefined;
@@ -38,6 +40,11 @@ export class Question implements Activation, Runtime {
 
   get runtime(): Runtime {
     return this;
+  }
+
+  /** What the expressions of the question may still cost. */
+  get work(): Work {
+    return (this.spent ??= new Work());
   }
 
   get locals(): CelValue[] {
@@ -76,6 +83,7 @@ export class Question implements Activation, Runtime {
       globals,
       runtime: this,
       locals: this.locals,
+      work: this.work,
     };
     // Later ones read earlier ones; one that erred is null.
     for (const { name, expression } of parameters.variables) {

@@ -1,0 +1,67 @@
+import type { Evaluate } from './expression.js';
+import { Hierarchy } from './hierarchy.js';
+import type { Kind } from './kind.js';
+import { found, KeyedMap } from './keyed-map.js';
+import type { Typed } from './typed.js';
+import { Uint } from './uint.js';
+import { Unsupported } from './unsupported.js';
+import { failed, isList, isMap, type CelResult, type CelValue } from './value.js';
+
+const withMembers: ReadonlySet<Kind> = new Set<Kind>(['dyn', 'null', 'map']);
+const withItems: ReadonlySet<Kind> = new Set<Kind>(['dyn', 'null', 'map', 'list', 'hierarchy']);
+
+/** `value.name` */
+export function select({ evaluate, kind }: Typed, name: string): Typed {
+  refuse(kind, withMembers, `\`.${name}\``);
+  return {
+    evaluate: (activation) => {
+      const value = evaluate(activation);
+      if (isMap(value)) return Object.hasOwn(value, name) ? (value[name] ?? null) : failed;
+      return value instanceof KeyedMap ? (value.find(name) ?? failed) : failed;
+    },
+    kind: 'dyn',
+  };
+}
+
+/** `has(value.name)`. A scalar has no member: that is no failure, as reading it would be. */
+export function presence({ evaluate, kind }: Typed, name: string): Evaluate {
+  refuse(kind, withMembers, `\`has\` with \`.${name}\``);
+  return (activation) => {
+    const value = evaluate(activation);
+    if (value === failed || isList(value) || value instanceof Hierarchy) return failed;
+    return found(value, name) !== undefined;
+  };
+}
+
+/** `value[key]` */
+export function index(value: Typed, key: Typed): Typed {
+  refuse(value.kind, withItems, 'an index');
+  const [container, at] = [value.evaluate, key.evaluate];
+  return {
+    evaluate: (activation) => {
+      const of = container(activation);
+      if (of === failed) return failed;
+      const position = at(activation);
+      return position === failed ? failed : itemAt(of, position);
+    },
+    kind: value.kind === 'hierarchy' ? 'string' : 'dyn',
+  };
+}
+
+function itemAt(container: CelValue, key: CelValue): CelResult {
+  if (isList(container)) return inList(container, key);
+  if (container instanceof Hierarchy) return typeof key === 'bigint' ? inList(container.parts, key) : failed;
+  return found(container, key) ?? failed;
+}
+
+/** A double without a fraction is an index too: all numbers of attributes are doubles. */
+function inList(items: readonly CelValue[], key: CelValue): CelResult {
+  const position = key instanceof Uint ? key.value : key;
+  if (typeof position !== 'bigint' && !(typeof position === 'number' && Number.isInteger(position))) return failed;
+  const at = Number(position);
+  return at >= 0 && at < items.length ? (items[at] ?? null) : failed;
+}
+
+function refuse(kind: Kind, allowed: ReadonlySet<Kind>, what: string): void {
+  if (!allowed.has(kind)) throw new Unsupported(`a value of type ${kind} has no ${what}`);
+}

@@ -1,0 +1,60 @@
+import type { Evaluate } from './expression.js';
+import { isOfKind, mayBe } from './kind.js';
+import { takes, type Overload } from './overload.js';
+import type { Typed } from './typed.js';
+import { Unsupported } from './unsupported.js';
+import { failed, type CelValue } from './value.js';
+
+/**
+ * The call of a function: of its forms, the one that takes what the arguments come to. Where they come to something
+ * that none takes, the expression fails.
+ *
+ * @throws Unsupported where it is known already that none will
+ */
+export function callOf(name: string, overloads: readonly Overload[], args: readonly Typed[]): Typed {
+  const possible = overloads.filter(({ kinds }) =>
+    kinds.every((kind, index) => mayBe(args[index]?.kind ?? 'dyn', kind)),
+  );
+  const [first, ...others] = possible;
+  if (first === undefined) {
+    const kinds = args.map(({ kind }) => kind).join(', ');
+    throw new Unsupported(`the function \`${name}\` does not take (${kinds})`);
+  }
+  const kind = others.every(({ result }) => result === first.result) ? first.result : 'dyn';
+  const values = args.map(({ evaluate }) => evaluate);
+  return { evaluate: others.length === 0 ? only(first, values) : anyOf(possible, values), kind };
+}
+
+/** A function of one form. One and two arguments need no list of them. */
+function only(overload: Overload, values: readonly Evaluate[]): Evaluate {
+  const [first, second, ...others] = values;
+  const [firstKind, secondKind] = overload.kinds;
+  if (first === undefined || firstKind === undefined || others.length > 0) return anyOf([overload], values);
+  const isFirst = isOfKind[firstKind];
+  const { run } = overload;
+  if (second === undefined || secondKind === undefined)
+    return (activation) => {
+      const one = first(activation);
+      return one !== failed && isFirst(one) ? run(one, activation.work) : failed;
+    };
+  const isSecond = isOfKind[secondKind];
+  return (activation) => {
+    const one = first(activation);
+    if (one === failed || !isFirst(one)) return failed;
+    const two = second(activation);
+    return two !== failed && isSecond(two) ? run(one, two, activation.work) : failed;
+  };
+}
+
+function anyOf(overloads: readonly Overload[], values: readonly Evaluate[]): Evaluate {
+  return (activation) => {
+    const given: CelValue[] = [];
+    for (const value of values) {
+      const result = value(activation);
+      if (result === failed) return failed;
+      given.push(result);
+    }
+    const taken = overloads.find((overload) => takes(overload, given));
+    return taken === undefined ? failed : taken.run(...given, activation.work);
+  };
+}

@@ -1,0 +1,16 @@
+import { KeyedMap } from '../keyed-map.js';
+import { method, overload, type Overload } from '../overload.js';
+
+/** `size`, as a function and as a method. Of text, it counts code points. */
+export const sizes: readonly Overload[] = [overload, method].flatMap((make) => [
+  make('size', ['string'], 'int', (text, work) => {
+    work.spendText(text.length);
+    let count = 0n;
+    for (const _character of text) count++;
+    return count;
+  }),
+  make('size', ['bytes'], 'int', ({ bytes }) => BigInt(bytes.length)),
+  make('size', ['list'], 'int', (items) => BigInt(items.length)),
+  make('size', ['map'], 'int', (map) => BigInt(map instanceof KeyedMap ? map.size : Object.keys(map).length)),
+  make('size', ['hierarchy'], 'int', ({ parts }) => BigInt(parts.length)),
+]);

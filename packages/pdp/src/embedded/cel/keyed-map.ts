@@ -1,0 +1,94 @@
+import { CelObject } from './object.js';
+import { Uint } from './uint.js';
+import { Unanswerable } from './unanswerable.js';
+import { equalsWithin, isMap, mapOf, type CelMap, type CelValue } from './value.js';
+import type { Work } from './work.js';
+
+type Entry = readonly [CelValue, CelValue];
+
+/** A map of which not every key is text. */
+export class KeyedMap extends CelObject {
+  readonly type = 'map';
+  private readonly entries: ReadonlyMap<string, Entry>;
+
+  constructor(entries: ReadonlyMap<string, Entry>) {
+    super();
+    this.entries = entries;
+  }
+
+  get size(): number {
+    return this.entries.size;
+  }
+
+  keys(): readonly CelValue[] {
+    return Array.from(this.entries.values(), ([key]) => key);
+  }
+
+  /** What a key stands for, whichever of the numeric types it has; nothing where there is no such key. */
+  find(key: CelValue): CelValue | undefined {
+    const name = nameOf(key);
+    return name === undefined ? undefined : this.entries.get(name)?.[1];
+  }
+
+  override equals(other: CelValue, work?: Work): boolean {
+    if (!(other instanceof KeyedMap) || other.size !== this.size) return false;
+    work?.spend(this.size);
+    return this.keys().every((key) => {
+      const [mine, theirs] = [this.find(key), other.find(key)];
+      return mine !== undefined && theirs !== undefined && equalsWithin(mine, theirs, work);
+    });
+  }
+
+  override toJson(): undefined {
+    return undefined;
+  }
+}
+
+/** A key by what it amounts to; `undefined` for what is none. */
+export function nameOf(key: CelValue): string | undefined {
+  switch (typeof key) {
+    case 'string':
+      return `s${key}`;
+    case 'boolean':
+      return `b${String(key)}`;
+    case 'bigint':
+      return `n${String(key)}`;
+    case 'number':
+      return Number.isInteger(key) ? `n${String(BigInt(key))}` : undefined;
+    default:
+      return key instanceof Uint ? `n${String(key.value)}` : undefined;
+  }
+}
+
+function isText(entry: Entry): entry is readonly [string, CelValue] {
+  return typeof entry[0] === 'string';
+}
+
+/**
+ * A map with these entries, of which the last counts where a text is there twice.
+ *
+ * @throws Unanswerable for keys that CEL has none of, and for numbers that are the same number
+ */
+export function mapOfEntries(entries: readonly Entry[]): CelValue {
+  if (entries.every(isText)) return mapOf(entries);
+  const keyed = new Map<string, Entry>();
+  for (const entry of entries) {
+    const [key] = entry;
+    const name = typeof key === 'number' ? undefined : nameOf(key);
+    if (name === undefined) throw new Unanswerable('a map has a key that is no text, integer or boolean');
+    if (typeof key !== 'string' && keyed.has(name)) throw new Unanswerable('a map has a number twice among its keys');
+    keyed.set(name, entry);
+  }
+  return new KeyedMap(keyed);
+}
+
+/** What a map has at a key; nothing where it has no such key, or is no map. */
+export function found(map: CelValue, key: CelValue): CelValue | undefined {
+  if (map instanceof KeyedMap) return map.find(key);
+  return isMap(map) && typeof key === 'string' && Object.hasOwn(map, key) ? map[key] : undefined;
+}
+
+/** The keys of a map; nothing for what is none. */
+export function keysOf(value: CelMap | KeyedMap): readonly CelValue[] {
+  return value instanceof KeyedMap ? value.keys() : Object.keys(value);
+}

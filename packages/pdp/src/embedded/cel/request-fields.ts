@@ -1,0 +1,71 @@
+import type { Activation, Evaluate } from './expression.js';
+import type { Kind } from './kind.js';
+import { emptyMap } from './value.js';
+
+/** What a request consists of: these have fields, which are known when the policies are loaded. */
+export type Message = 'request' | 'P' | 'R' | 'aux_data' | 'runtime';
+
+interface Field {
+  readonly evaluate: Evaluate;
+  readonly kind: Kind;
+  /** What `has` says of it. Fields of a message that are empty are not there. */
+  readonly isPresent: (activation: Activation) => boolean;
+}
+
+/** This engine is given no auxiliary data; Cerbos has an empty map then. */
+const noClaims = emptyMap();
+
+const scope: Field = {
+  evaluate: (activation) => activation.scope,
+  kind: 'string',
+  isPresent: (activation) => activation.scope !== '',
+};
+const policyVersion: Field = {
+  evaluate: (activation) => activation.policyVersion,
+  kind: 'string',
+  isPresent: (activation) => activation.policyVersion !== '',
+};
+const effectiveDerivedRoles: Field = {
+  evaluate: ({ runtime }) => runtime.effectiveDerivedRoles,
+  kind: 'list',
+  isPresent: ({ runtime }) => runtime.effectiveDerivedRoles.length > 0,
+};
+
+const fields: Readonly<Record<Message, Readonly<Record<string, Field | Message>>>> = {
+  request: { principal: 'P', resource: 'R', aux_data: 'aux_data', auxData: 'aux_data' },
+  P: {
+    id: { evaluate: ({ principal }) => principal.id, kind: 'string', isPresent: () => true },
+    roles: {
+      evaluate: ({ principal }) => principal.roles,
+      kind: 'list',
+      isPresent: ({ principal }) => principal.roles.length > 0,
+    },
+    attr: {
+      evaluate: ({ principal }) => principal.attr,
+      kind: 'map',
+      isPresent: ({ principal }) => Object.keys(principal.attr).length > 0,
+    },
+    scope,
+    policyVersion,
+    policy_version: policyVersion,
+  },
+  R: {
+    id: { evaluate: ({ resource }) => resource.id, kind: 'string', isPresent: () => true },
+    kind: { evaluate: ({ resource }) => resource.kind, kind: 'string', isPresent: () => true },
+    attr: {
+      evaluate: ({ resource }) => resource.attr,
+      kind: 'map',
+      isPresent: ({ resource }) => Object.keys(resource.attr).length > 0,
+    },
+    scope,
+    policyVersion,
+    policy_version: policyVersion,
+  },
+  aux_data: { jwt: { evaluate: () => noClaims, kind: 'map', isPresent: () => false } },
+  runtime: { effectiveDerivedRoles, effective_derived_roles: effectiveDerivedRoles },
+};
+
+/** A field of a message: a value, or a message again. */
+export function fieldOf(message: Message, name: string): Field | Message | undefined {
+  return Object.hasOwn(fields[message], name) ? fields[message][name] : undefined;
+}
