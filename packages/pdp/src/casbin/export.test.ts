@@ -1,0 +1,162 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { tenantId, type TenantRole } from '@portcullis/core';
+import { casbin, rbacModel, tenantRoleLines, toCasbin, type Casbin, type PolicyLine } from './index.js';
+
+const acme = tenantId('acme');
+
+async function allows(
+  pdp: Casbin,
+  roles: readonly string[],
+  kind: string,
+  action: string,
+  tenant = acme,
+): Promise<boolean> {
+  const [[decision] = []] = await pdp.check({
+    principal: { id: 'test#alice', roles, attr: {} },
+    scope: tenant,
+    questions: [{ resource: { kind, id: '1', tenant }, actions: [action] }],
+  });
+  return decision?.effect === 'allow';
+}
+
+describe('a policy folder as lines of casbin', () => {
+  let folder: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'to-casbin-'));
+  });
+  afterEach(async () => {
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const policy = (rules: string, more = ''): string =>
+    `apiVersion: api.cerbos.dev/v1\nresourcePolicy:\n  resource: document\n  version: default\n${more}  rules:\n${rules}`;
+  const allow = '    - actions: [read]\n      effect: EFFECT_ALLOW\n      roles: [member]\n';
+
+  it('decides by roles, each apart, in every tenant', async () => {
+    const rules = `${allow}    - actions: ['*']\n      effect: EFFECT_ALLOW\n      roles: [admin]\n    - actions: [erase]\n      effect: EFFECT_DENY\n      roles: ['*']\n`;
+    await writeFile(join(folder, 'document.yaml'), policy(rules));
+    const exported = await toCasbin(folder);
+    const pdp = await casbin(exported);
+    expect(await allows(pdp, ['member'], 'document', 'read')).toBe(true);
+    expect(await allows(pdp, ['member'], 'document', 'write')).toBe(false);
+    expect(await allows(pdp, ['admin'], 'document', 'write', tenantId('globex'))).toBe(true);
+    expect(await allows(pdp, ['admin'], 'document', 'erase')).toBe(false);
+    expect(exported.lines.map(({ place }) => place)).toEqual([
+      'document.yaml:6',
+      'document.yaml:9',
+      'document.yaml:12',
+    ]);
+  });
+
+  it.each([
+    [
+      policy(`${allow}      condition: { match: { expr: "true" } }\n`),
+      'document.yaml:9: `resourcePolicy.rules.0.condition`',
+    ],
+    [
+      policy(`${allow}      output: { when: { ruleActivated: "1" } }\n`),
+      'document.yaml:9: `resourcePolicy.rules.0.output`',
+    ],
+    [
+      policy(allow.replace('roles: [member]', 'derivedRoles: [own]')),
+      'document.yaml:8: `resourcePolicy.rules.0.derivedRoles`',
+    ],
+    [policy(allow.replace('      roles: [member]\n', '')), 'is nobody’s'],
+    [policy(allow.replace('[read]', "['read:*']")), 'document.yaml:6: `resourcePolicy.rules.0.actions.0`'],
+    [policy(allow, '  scope: acme\n'), 'document.yaml:5: `resourcePolicy.scope`'],
+    [policy(allow, '  importDerivedRoles: [own]\n'), 'document.yaml:5: `resourcePolicy.importDerivedRoles`'],
+    [policy(allow, '  variables: { local: { a: "1" } }\n'), 'document.yaml:5: `resourcePolicy.variables`'],
+    [policy(allow, '  constants: { local: { a: 1 } }\n'), 'document.yaml:5: `resourcePolicy.constants`'],
+    [
+      policy(allow, '  schemas: { principalSchema: { ref: "cerbos:///a.json" } }\n'),
+      'document.yaml:5: `resourcePolicy.schemas`',
+    ],
+    [policy(allow).replace('version: default', 'version: v2'), 'document.yaml:4: `resourcePolicy.version`'],
+    [
+      'apiVersion: api.cerbos.dev/v1\nrolePolicy:\n  role: a\n  scope: acme\n  rules: [{ resource: x, allowActions: [read] }]\n',
+      'document.yaml:1: ',
+    ],
+    ['apiVersion: api.cerbos.dev/v1\nprincipalPolicy:\n  principal: a\n  version: default\n', 'document.yaml:1: '],
+    [
+      'apiVersion: api.cerbos.dev/v1\nderivedRoles:\n  name: a\n  definitions: [{ name: b, parentRoles: [c] }]\n',
+      'document.yaml:1: ',
+    ],
+  ])('refuses what says more, with its place: %#', async (text, expected) => {
+    await writeFile(join(folder, 'document.yaml'), text);
+    await expect(toCasbin(folder)).rejects.toMatchObject({ code: 'policies_invalid' });
+    await expect(toCasbin(folder)).rejects.toThrow(expected);
+  });
+
+  it('refuses a second policy for a kind', async () => {
+    await writeFile(join(folder, 'a.yaml'), policy(allow));
+    await writeFile(join(folder, 'b.yaml'), policy(allow));
+    await expect(toCasbin(folder)).rejects.toThrow('`document` has a policy already');
+  });
+});
+
+describe('tenants’ own roles as lines of casbin', () => {
+  const line = (...values: readonly string[]): PolicyLine => ({ ptype: 'p', values });
+  const base: readonly PolicyLine[] = [
+    line('member', '*', 'document', 'read', 'allow'),
+    line('member', '*', 'document', 'write', 'allow'),
+    line('admin', '*', '*', '*', 'allow'),
+    line('admin', 'acme', 'vault', '*', 'deny'),
+    { ptype: 'g', values: ['owner', 'admin', '*'] },
+  ];
+  const role = (
+    roleId: string,
+    parentRoles: readonly string[],
+    ...permissions: TenantRole['permissions']
+  ): TenantRole => ({
+    tenantId: acme,
+    roleId,
+    name: roleId,
+    parentRoles,
+    permissions,
+    version: 1,
+  });
+  const over = async (...roles: readonly TenantRole[]): Promise<Casbin> =>
+    casbin({ model: rbacModel, lines: [...base, ...tenantRoleLines(roles, { lines: base })], sharedDomain: '*' });
+
+  it('narrow what their parents give, and never widen it', async () => {
+    const pdp = await over(
+      role('reader', ['member'], { resource: '*', action: 'read' }, { resource: 'ticket', action: 'read' }),
+      role('curator', ['owner'], { resource: 'document', action: '*' }, { resource: 'vault', action: 'open' }),
+      role('lost', ['nobody'], { resource: '*', action: '*' }),
+      role('below', ['reader'], { resource: 'document', action: '*' }),
+    );
+    expect(await allows(pdp, ['reader'], 'document', 'read')).toBe(true);
+    expect(await allows(pdp, ['reader'], 'document', 'write')).toBe(false);
+    expect(await allows(pdp, ['reader'], 'ticket', 'read')).toBe(false);
+    expect(await allows(pdp, ['curator'], 'document', 'erase')).toBe(true);
+    expect(await allows(pdp, ['curator'], 'ticket', 'erase')).toBe(false);
+    expect(await allows(pdp, ['curator'], 'vault', 'open')).toBe(false);
+    expect(await allows(pdp, ['lost'], 'document', 'read')).toBe(false);
+    expect(await allows(pdp, ['below'], 'document', 'read')).toBe(true);
+    expect(await allows(pdp, ['below'], 'document', 'write')).toBe(false);
+    // A role is a role in its own tenant.
+    expect(await allows(pdp, ['curator'], 'document', 'erase', tenantId('globex'))).toBe(false);
+  });
+
+  it('are refused where lines cannot say them', () => {
+    const refused = (roles: readonly TenantRole[], lines = base) =>
+      expect(() => tenantRoleLines(roles, { lines })).toThrow(
+        expect.objectContaining({ code: 'role_invalid' }) as Error,
+      );
+    const all = { resource: '*', action: '*' };
+    refused([role('a', ['member'], { ...all, conditions: { status: 'open' } })]);
+    refused([role('a', ['b'], all), role('b', ['a'], all)]);
+    refused([role('a', ['member'], all), role('a', ['admin'], all)]);
+    // Each of these names has rights already.
+    for (const name of ['admin', 'owner', 'readonly', 'none']) refused([role(name, ['member'], all)]);
+    refused([role('a', ['member'], all)], [...base, line('a', 'acme', 'x', 'y', 'allow')]);
+    refused([role('a', ['member'], all)], [...base, { ptype: 'g', values: ['member', 'a', 'acme'] }]);
+    // A line for everybody would be one for this role, too.
+    refused([role('a', ['member'], all)], [...base, line('*', '*', 'x', 'y', 'allow')]);
+    refused([role('a', ['member'], all)], [line('member', '*', 'x', 'y')]);
+    expect(tenantRoleLines([role('a', ['member'], { ...all, conditions: {} })], { lines: base })).toHaveLength(2);
+  });
+});
