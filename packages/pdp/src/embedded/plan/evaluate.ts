@@ -63,8 +63,10 @@ export function evaluate(node: ASTNode, view: View): Part {
     case '>':
     case '>=':
       return compared(node.op, part(node.args[0]), part(node.args[1]));
-    case 'in':
-      return contained(part(node.args[0]), part(node.args[1]));
+    case 'in': {
+      const [of, all] = node.args;
+      return isAttributes(all) ? attributeNamed(part(of), view) : contained(part(of), part(all));
+    }
     case '+':
     case '-':
     case '*':
@@ -77,6 +79,13 @@ export function evaluate(node: ASTNode, view: View): Part {
 }
 
 const attributes = variable('request.resource.attr', 'json');
+
+/** Whether the row has an attribute. Those that all rows share are there. */
+function attributeNamed(name: Part, { question }: View): Part {
+  const isShared =
+    name.kind === 'known' && typeof name.value === 'string' && Object.hasOwn(question.resource.attr, name.value);
+  return isShared ? known(true) : contained(name, attributes);
+}
 
 function refused(node: ASTNode): never {
   throw new Unplannable(`\`${textOf(node)}\` depends on the row, and no plan can say how`);
@@ -114,7 +123,7 @@ function call(name: string, args: readonly ASTNode[], view: View): Part {
     );
   if (only?.op !== '.') throw new Unplannable('`has` of anything but a field');
   const [of, field] = only.args;
-  if (isAttributes(of)) return operation('in', [known(field), attributes], 'boolean');
+  if (isAttributes(of)) return attributeNamed(known(field), view);
   return isPresent(evaluate(of, view), field);
 }
 
