@@ -17,7 +17,8 @@ export function select({ evaluate, kind }: Typed, name: string): Typed {
     evaluate: (activation) => {
       const value = evaluate(activation);
       if (isMap(value)) return Object.hasOwn(value, name) ? (value[name] ?? null) : failed;
-      return value instanceof KeyedMap ? (value.find(name) ?? failed) : failed;
+      const item = value instanceof KeyedMap ? value.find(name) : undefined;
+      return item === undefined ? failed : item;
     },
     kind: 'dyn',
   };
@@ -51,7 +52,8 @@ export function index(value: Typed, key: Typed): Typed {
 function itemAt(container: CelValue, key: CelValue): CelResult {
   if (isList(container)) return inList(container, key);
   if (container instanceof Hierarchy) return typeof key === 'bigint' ? inList(container.parts, key) : failed;
-  return found(container, key) ?? failed;
+  const member = found(container, key);
+  return member === undefined ? failed : member;
 }
 
 /** A double without a fraction is an index too: all numbers of attributes are doubles. */

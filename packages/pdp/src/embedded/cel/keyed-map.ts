@@ -85,7 +85,7 @@ export function mapOfEntries(entries: readonly Entry[]): CelValue {
 /** What a map has at a key; nothing where it has no such key, or is no map. */
 export function found(map: CelValue, key: CelValue): CelValue | undefined {
   if (map instanceof KeyedMap) return map.find(key);
-  return isMap(map) && typeof key === 'string' && Object.hasOwn(map, key) ? map[key] : undefined;
+  return isMap(map) && typeof key === 'string' && Object.hasOwn(map, key) ? (map[key] ?? null) : undefined;
 }
 
 /** The keys of a map; nothing for what is none. */
