@@ -232,16 +232,33 @@ describe('loading', () => {
   });
 
   it.each([
-    ['keywords of a schema that are not supported', '{"type":"object","patternProperties":{}}'],
-    ['a format', '{"properties":{"x":{"format":"email"}}}'],
-    ['a reference', '{"$ref":"https://example.com/x"}'],
-  ])('refuses %s', async (_name, schema) => {
+    ['a keyword that is not supported', '{"unevaluatedProperties":false}', '`unevaluatedProperties`'],
+    ['a keyword further down', '{"items":{"not":{"multipleOf":2}}}', '`items.not.multipleOf`'],
+    ['a format', '{"properties":{"x":{"format":"email"}}}', '`properties.x.format`'],
+    ['a reference that leads out', '{"$ref":"https://example.com/x"}', '`$ref`'],
+    ['a reference to nothing', '{"$ref":"#/$defs/x","$defs":{"constructor":{}}}', 'leads nowhere'],
+    ['a reference to what objects inherit', '{"$ref":"#/$defs/constructor","$defs":{}}', 'leads nowhere'],
+    ['a reference to a file that is not there', '{"$ref":"cerbos:///other.json"}', '`other.json`'],
+    ['a schema that refers to itself for the same value', '{"anyOf":[{"$ref":"#"}]}', 'itself'],
+    [
+      'two that refer to each other for the same value',
+      '{"properties":{"x":{"$ref":"#/$defs/a"}},"anyOf":[{"$ref":"#/$defs/a"}],"$defs":{"a":{"not":{"$ref":"#"}}}}',
+      'itself',
+    ],
+    ['another draft', '{"$schema":"http://json-schema.org/draft-07/schema#"}', '`$schema`'],
+    ['a pattern that is none of RE2', '{"pattern":"(?=a)"}', '`pattern`'],
+    ['a type that there is none of', '{"type":"toString"}', '`type`'],
+    ['something else than a schema', '{"not":3}', '`not`'],
+    ['a count below zero', '{"minItems":-1}', '`minItems`'],
+  ])('refuses, of a schema, %s', async (_name, schema, named) => {
     write('_schemas/note.json', schema);
     write(
       'note.yaml',
       'apiVersion: api.cerbos.dev/v1\nresourcePolicy:\n  resource: note\n  version: default\n  schemas: { resourceSchema: { ref: "cerbos:///note.json" } }\n',
     );
-    expect(await refusalOf()).toMatch(/_schemas\/note\.json/);
+    const refusal = await refusalOf();
+    expect(refusal).toMatch(/_schemas\/note\.json:1:/);
+    expect(refusal).toContain(named);
   });
 
   it.each([

@@ -3,6 +3,7 @@ import type { CelMap } from '../cel/value.js';
 import type { PolicyDocumentOf } from '../load/document.js';
 import type { Loaded, PolicyFolder } from '../load/folder.js';
 import { refusal, type Place } from '../load/place.js';
+import { JsonSchemas } from '../schema/json-schemas.js';
 import { type Exports } from './expressions.js';
 import { linkScopes } from './scopes.js';
 import { parentalConsent } from './rules.js';
@@ -29,10 +30,11 @@ export function compilePolicies(folder: PolicyFolder): Table {
     if (seen.has(name)) throw refusal(place, [], `there is a second policy \`${name}\``);
     seen.add(name);
   };
+  const schemas = new JsonSchemas(folder.schemas);
   const refused: string[] = [];
   for (const loaded of folder.policies) {
     try {
-      once(loaded.place, addPolicy(table, loaded, { exports, derivedRoles, folder }));
+      once(loaded.place, addPolicy(table, loaded, { exports, derivedRoles, schemas }));
     } catch (error) {
       if (!(error instanceof PortcullisError)) throw error;
       refused.push(error.message);

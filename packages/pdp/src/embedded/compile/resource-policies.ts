@@ -1,6 +1,6 @@
 import type { ResourcePolicy } from '../load/document.js';
-import type { PolicyFolder } from '../load/folder.js';
 import { refusal, type Place } from '../load/place.js';
+import type { JsonSchemas } from '../schema/json-schemas.js';
 import { byName, entryOf, valueOf } from './by-name.js';
 import type { DerivedRole } from './derived-roles.js';
 import { conditionAt, policyNames, type Exports } from './expressions.js';
@@ -14,7 +14,7 @@ import type { ByRole, DerivedRoleIn, KindRules, Row, Table } from './table.js';
 export interface Shared {
   readonly exports: Exports;
   readonly derivedRoles: ReadonlyMap<string, DerivedRole>;
-  readonly folder: PolicyFolder;
+  readonly schemas: JsonSchemas;
 }
 
 /**
@@ -30,7 +30,7 @@ export function addResourcePolicy(table: Table, place: Place, policy: ResourcePo
   // A policy without rules is one, too: it is named where nothing is allowed.
   const { actions } = addKind(table, policy, {
     policy: policyNameText,
-    schemas: policySchemas(place, policy.schemas, shared.folder),
+    schemas: policySchemas(place, policy.schemas, shared.schemas),
     actions: byName<ByRole>(),
   });
   const ruleNames = new Set<string>();

@@ -20,6 +20,8 @@ class UnreadableAttributes extends Error {
 export function readAttributes(attributes: unknown): CelMap {
   if (typeof attributes !== 'object' || attributes === null || Array.isArray(attributes))
     throw new UnreadableAttributes('not an object');
+  // Cerbos refuses a question with an attribute of no name; further down it takes such members.
+  if (Object.hasOwn(attributes, '')) throw new UnreadableAttributes('an attribute without a name');
   requireMap(attributes, 0);
   return attributes as CelMap;
 }
