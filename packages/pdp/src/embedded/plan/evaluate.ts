@@ -1,4 +1,7 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
+import { Duration } from '../cel/duration.js';
+import { CelObject } from '../cel/object.js';
+import { Timestamp } from '../cel/timestamp.js';
 import { calculated, compared, contained, equality, opposite } from './operators.js';
 import { logical, negated } from './logic.js';
 import { isMacro, macro } from './macros.js';
@@ -18,7 +21,7 @@ import { dependsOnRow, evaluateKnown, localOf, variableOf, type View } from './v
  * @throws Unplannable
  */
 export function evaluate(node: ASTNode, view: View): Part {
-  if (!dependsOnRow(node, view)) return evaluateKnown(node, view);
+  if (!dependsOnRow(node, view)) return settled(node, view);
   const part = (of: ASTNode): Part => evaluate(of, view);
   switch (node.op) {
     case 'id':
@@ -33,6 +36,10 @@ export function evaluate(node: ASTNode, view: View): Part {
       return call(node.args[0], node.args[1], view);
     case 'rcall': {
       const [name, of, args] = node.args;
+      const namespace = of.op === 'id' && localOf(of.args, view) === undefined ? of.args : undefined;
+      if (namespace === 'cel' && name === 'bind') return bound(args, view);
+      if (namespace !== undefined && namespaces.has(namespace))
+        return applied(`${namespace}.${name}`, args.map(part), node);
       if (isMacro(name, args)) return macro(name, part(of), args, view, evaluate);
       return applied(name, [of, ...args].map(part), node);
     }
@@ -79,6 +86,30 @@ export function evaluate(node: ASTNode, view: View): Part {
 }
 
 const attributes = variable('request.resource.attr', 'json');
+
+const namespaces: ReadonlySet<string> = new Set(['math', 'lists', 'strings', 'base64']);
+
+/** What needs nothing of the row. A value that JSON has not is written as the policy has it. */
+function settled(node: ASTNode, view: View): Part {
+  const part = evaluateKnown(node, view);
+  if (part.kind !== 'known' || !(part.value instanceof CelObject) || node.op !== 'call') return part;
+  if (part.value instanceof Timestamp || part.value instanceof Duration) return part;
+  const [name, args] = node.args;
+  const { expression } = operation(
+    name,
+    args.map((arg) => evaluate(arg, view)),
+    'any',
+  );
+  return { ...part, written: expression };
+}
+
+/** `cel.bind(name, value, body)`: the value is put where it is read, and errs only there. */
+function bound([name, value, body, ...more]: readonly ASTNode[], view: View): Part {
+  if (name?.op !== 'id' || value === undefined || body === undefined || more.length > 0)
+    throw new Unplannable('`cel.bind` in this form');
+  const locals = [...view.locals, { name: name.args, part: evaluate(value, view) }];
+  return evaluate(body, { ...view, locals });
+}
 
 /** Whether the row has an attribute. Those that all rows share are there. */
 function attributeNamed(name: Part, { question }: View): Part {
@@ -156,7 +187,7 @@ function applied(name: string, args: readonly Part[], node: ASTNode | undefined)
   for (const arg of args)
     if (arg.kind === 'known' && isWholeDouble(arg.value) && !name.startsWith(numeric))
       throw new Unplannable(`\`${name}\` is given a double that a plan does not tell from an int`);
-  if (!/^[A-Za-z_]\w*$/.test(name)) return node === undefined ? wrong : refused(node);
+  if (!/^[A-Za-z_][\w.]*$/.test(name)) return node === undefined ? wrong : refused(node);
   return operation(name, args, Object.hasOwn(results, name) ? (results[name] ?? 'any') : 'any');
 }
 

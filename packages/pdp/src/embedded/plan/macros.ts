@@ -1,6 +1,7 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { isList, isMap, type CelValue } from '../cel/value.js';
 import { logical } from './logic.js';
+import { refuseObject } from './operators.js';
 import { hasInt, known, operation, variable, wrong, type OpenType, type Part } from './part.js';
 import { Unplannable } from './unplannable.js';
 import type { View } from './view.js';
@@ -44,6 +45,9 @@ export function macro(name: string, range: Part, args: readonly ASTNode[], view:
     const listed = written(name, items, outcomes());
     if (listed !== undefined) return listed;
   }
+  // What was bound to a name is written where it is read: a variable of the same name would catch what is in it.
+  if (view.locals.some((local) => local.name === iterated.args))
+    throw new Unplannable(`\`${name}\` with a variable \`${iterated.args}\` that hides another`);
   const element = variable(iterated.args, typeOfElement(range));
   const lambda = operation('lambda', [outcomeFor(element), variable(iterated.args, 'any')], 'any');
   const list = range.kind === 'known' ? known(itemsOf(range.value) ?? []) : range;
@@ -57,6 +61,7 @@ export function macro(name: string, range: Part, args: readonly ASTNode[], view:
 /** The elements of a list, or the keys of a map. */
 function itemsOf(value: CelValue): readonly CelValue[] | undefined {
   if (isList(value)) return value;
+  refuseObject(value);
   return isMap(value) ? Object.keys(value) : undefined;
 }
 

@@ -1,13 +1,13 @@
-import { member } from '../cel/value.js';
-import { failed, isList, isMap } from '../cel/value.js';
+import { failed, isList, isMap, member } from '../cel/value.js';
 import { logical } from './logic.js';
 import { hasInt, known, operation, variable, wrong, type OpenType, type Part } from './part.js';
-import { equality } from './operators.js';
+import { equality, refuseObject } from './operators.js';
 
 /** `of.name` */
 export function memberOf(of: Part, name: string): Part {
   if (of.kind === 'wrong') return wrong;
   if (of.kind === 'known') {
+    refuseObject(of.value);
     const value = member(of.value, name);
     return value === failed ? wrong : known(value);
   }
@@ -21,6 +21,7 @@ export function memberOf(of: Part, name: string): Part {
 /** `of[key]`, where at least one of the two is the row's. */
 export function elementOf(of: Part, key: Part): Part {
   if (of.kind === 'wrong' || key.kind === 'wrong') return wrong;
+  for (const part of [of, key]) if (part.kind === 'known') refuseObject(part.value);
   if (key.kind === 'known') {
     if (of.kind === 'known') return knownElement(of.value, key.value);
     const { value } = key;
@@ -53,6 +54,7 @@ function typeWithin(of: Part): OpenType {
  */
 export function isPresent(of: Part, name: string): Part {
   if (of.kind === 'known') {
+    refuseObject(of.value);
     if (isList(of.value)) return wrong;
     return known(isMap(of.value) && Object.hasOwn(of.value, name));
   }

@@ -1,7 +1,17 @@
+import { CelObject } from '../cel/object.js';
 import { binaryOperators, negated as negatedValue } from '../cel/operators.js';
-import { failed, isList, isMap, type CelMap, type CelValue } from '../cel/value.js';
+import { failed, isList, isMap, type CelValue } from '../cel/value.js';
 import { known, operation, wrong, type OpenType, type Part } from './part.js';
 import { Unplannable } from './unplannable.js';
+
+/**
+ * Refuses a value that JSON has not: of what is in it, nothing is said here.
+ *
+ * @throws Unplannable
+ */
+export function refuseObject(value: CelValue): void {
+  if (value instanceof CelObject) throw new Unplannable(`a value of the type \`${value.type}\``);
+}
 
 function run(operator: string, left: CelValue, right: CelValue): Part {
   const value = binaryOperators[operator]?.(left, right) ?? failed;
@@ -25,12 +35,7 @@ export function compared(operator: keyof typeof orders, left: Part, right: Part)
 }
 
 function hasNoOrder(part: Part): boolean {
-  return part.kind === 'known' && (part.value === null || isList(part.value) || isMapLiteral(part.value));
-}
-
-/** JSON's maps have no prototype; other values of the language are instances of something. */
-function isMapLiteral(value: CelValue): value is CelMap {
-  return isMap(value) && Object.getPrototypeOf(value) === null;
+  return part.kind === 'known' && (part.value === null || isList(part.value) || isMap(part.value));
 }
 
 export function contained(left: Part, right: Part): Part {
@@ -39,7 +44,9 @@ export function contained(left: Part, right: Part): Part {
   if (left.kind === 'known') return run('in', left.value, right.value);
   if (isList(right.value)) return operation('in', [left, right], 'boolean');
   // A plan looks for a key among the keys, as Cerbos has it.
-  return isMapLiteral(right.value) ? operation('in', [left, known(Object.keys(right.value))], 'boolean') : wrong;
+  if (isMap(right.value)) return operation('in', [left, known(Object.keys(right.value))], 'boolean');
+  refuseObject(right.value);
+  return wrong;
 }
 
 const calculations = { '+': 'add', '-': 'sub', '*': 'mult', '/': 'div', '%': 'mod' } as const;

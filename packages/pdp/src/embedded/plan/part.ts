@@ -1,4 +1,6 @@
 import type { AttributeValue, PlanExpression } from '@portcullis/core';
+import { Duration } from '../cel/duration.js';
+import { Timestamp } from '../cel/timestamp.js';
 import { isList, isMap, type CelValue } from '../cel/value.js';
 import { Unplannable } from './unplannable.js';
 
@@ -18,7 +20,14 @@ export interface Open {
 }
 
 /** What an expression comes to when all but the row is known; `wrong` where it errs, whatever the row is. */
-export type Part = { readonly kind: 'known'; readonly value: CelValue } | { readonly kind: 'wrong' } | Open;
+export type Part = Known | { readonly kind: 'wrong' } | Open;
+
+export interface Known {
+  readonly kind: 'known';
+  readonly value: CelValue;
+  /** How it was written, for a value that JSON has not. */
+  readonly written?: PlanExpression;
+}
 
 /** How many nodes a plan may have: a condition that people read has some dozens. */
 const maxSize = 20_000;
@@ -71,13 +80,28 @@ export const error: PlanExpression = {
 export function expressionOf(part: Part): PlanExpression {
   switch (part.kind) {
     case 'known':
-      return { type: 'value', value: valueOf(part.value) };
+      return part.written ?? timeOf(part.value) ?? { type: 'value', value: valueOf(part.value) };
     case 'wrong':
       return error;
     case 'open':
       return part.expression;
   }
 }
+
+/** A timestamp or a duration, as a plan writes it. */
+function timeOf(value: CelValue): PlanExpression | undefined {
+  const call = (operator: string, text: string): PlanExpression => ({
+    type: 'operation',
+    operator,
+    operands: [{ type: 'value', value: text }],
+  });
+  if (value instanceof Timestamp) return call('timestamp', value.toString());
+  if (!(value instanceof Duration)) return undefined;
+  const [nanos, sign] = value.nanos < 0n ? [-value.nanos, '-'] : [value.nanos, ''];
+  return call('duration', `${sign}${String(nanos / second)}.${String(nanos % second).padStart(9, '0')}s`);
+}
+
+const second = 1_000_000_000n;
 
 /**
  * A value as a plan carries it. Numbers are doubles there: an int that no double is would become another one.

@@ -54,10 +54,10 @@ export function viewOf(
   return view;
 }
 
-/** Whether only the row knows what a part of an expression is. */
+/** Whether only the row knows what a part of an expression is; what errs whatever the row is counts with it. */
 export function dependsOnRow(node: ASTNode, view: View): boolean {
   if (isRow(node, view.question.resource.attr)) return true;
-  if (node.op === 'id') return localOf(node.args, view)?.part.kind === 'open';
+  if (node.op === 'id') return (localOf(node.args, view)?.part.kind ?? 'known') !== 'known';
   const name = variableOf(node, view);
   if (name !== undefined) return view.variable(name).kind === 'open';
   return partsOf(node, view.question.resource.attr).some((part) => dependsOnRow(part, view));
