@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { StringAdapter, type Model } from 'casbin';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
+  evaluatePlan,
   PortcullisError,
   principalOf,
   tenantId,
@@ -454,12 +455,37 @@ describe('a plan', () => {
     await expect(pdp.plan({ ...planned, scope: '' })).rejects.toMatchObject({ code: 'pdp_unavailable' });
   });
 
+  it('names the ids that lines name, where they are objects', async () => {
+    const plan = async (...texts: readonly string[]) => {
+      const pdp = await casbin({ model: rbacModel, lines: lines(...texts), object: 'kind:id', sharedDomain: '*' });
+      const answer = await pdp.plan(planned);
+      const allowed = (id: string): boolean => {
+        if (answer.outcome !== 'conditional') return answer.outcome === 'always_allowed';
+        return evaluatePlan(answer.condition, { id, attr: { tenant: 'acme' } }) === true;
+      };
+      for (const id of ['1', '2', '3', 'a:b', 'x'])
+        expect([id, allowed(id)]).toEqual([id, (await effect(pdp, { resourceId: id })) === 'allow']);
+      return answer.outcome;
+    };
+    expect(await plan('p, member, acme, document:1, read, allow', 'p, *, *, document:a:b, read, allow')).toBe(
+      'conditional',
+    );
+    expect(await plan('p, member, acme, *, read, allow', 'p, member, *, document:2, read, deny')).toBe('conditional');
+    expect(await plan('p, member, acme, *, read, allow', 'p, admin, acme, document:2, read, deny')).toBe(
+      'always_allowed',
+    );
+    expect(await plan('p, member, acme, ticket:1, read, allow', 'p, member, globex, *, read, allow')).toBe(
+      'always_denied',
+    );
+  });
+
   it('is refused where the resource decides', async () => {
     const all = lines('p, member, acme, document, read');
     const m = 'g(r.sub, p.sub, r.dom) && r.obj == p.obj && r.act == p.act && r.resource.id === "1"';
     const byResource = await casbin({ model: model({ r: 'sub, dom, obj, act, resource', m }), lines: all });
     await expect(byResource.plan(planned)).rejects.toMatchObject({ code: 'pdp_unavailable' });
-    const byId = await casbin({ model: model(), lines: all, object: 'kind:id' });
+    const pattern = model({ m: 'g(r.sub, p.sub, r.dom) && keyMatch(r.obj, p.obj) && r.act == p.act' });
+    const byId = await casbin({ model: pattern, lines: all, object: 'kind:id' });
     await expect(byId.plan(planned)).rejects.toMatchObject({ code: 'pdp_unavailable' });
   });
 });

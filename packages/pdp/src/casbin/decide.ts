@@ -1,5 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { PortcullisError, type CheckRequest, type Decision, type Plan, type PlanRequest } from '@portcullis/core';
+import {
+  PortcullisError,
+  type CheckRequest,
+  type Decision,
+  type Plan,
+  type PlanExpression,
+  type PlanRequest,
+} from '@portcullis/core';
 import { MissingAttribute, type Attributed } from './attributes.js';
 import { lineText, type PolicyLine } from './line.js';
 import type { CheckedModel } from './model.js';
@@ -74,7 +81,7 @@ export function decisions(
 }
 
 /**
- * Whether all resources of a kind are allowed, or none.
+ * Which resources of a kind are allowed: all, none, or those with some ids.
  *
  * @throws PortcullisError `pdp_unavailable` where it depends on the resource
  */
@@ -85,17 +92,54 @@ export function plan(policies: PolicySet, model: CheckedModel, request: PlanRequ
   const asked = { ...request, questions: [{ resource, actions: [action] }] };
   const wrong = malformation(asked, mapping) ?? mixedUp(policies, request, mapping);
   if (wrong !== undefined) throw unavailable(wrong);
-  const isOthers = isCrossTenant(scope, principal, tenant);
-  if (!isOthers && (model.matcher.readsResource || mapping.object !== 'kind'))
-    throw unavailable('casbin has no query plans, and the matcher reads the resource');
-  const allowed = !isOthers && one(policies, { principal, resource }, action, mapping).effect === 'allow';
   return {
-    outcome: allowed ? 'always_allowed' : 'always_denied',
+    ...(isCrossTenant(scope, principal, tenant)
+      ? { outcome: 'always_denied' }
+      : outcomeOf(policies, model, { principal, resource }, action, mapping)),
     callId: randomUUID(),
     durationMs: performance.now() - startedAt,
     engine,
   };
 }
+
+type Outcome =
+  | { readonly outcome: 'always_allowed' | 'always_denied' }
+  | { readonly outcome: 'conditional'; readonly condition: PlanExpression };
+
+function outcomeOf(
+  policies: PolicySet,
+  { matcher }: CheckedModel,
+  { principal, resource }: Attributed,
+  action: string,
+  mapping: Mapping,
+): Outcome {
+  if (matcher.readsResource || (mapping.object !== 'kind' && !matcher.comparesObjectsOnly))
+    throw unavailable('casbin has no query plans, and the matcher reads the resource');
+  const isAllowed = (id: string): boolean =>
+    one(policies, { principal, resource: { ...resource, id } }, action, mapping).effect === 'allow';
+  // The ids that lines name are asked one by one, and of all others one that no line can name.
+  const others = isAllowed(unnamed);
+  const prefix = `${resource.kind}:`;
+  const named = mapping.object === 'kind' ? [] : [...policies.objectsIn(resource.tenant)];
+  const ids = named.filter((object) => object.startsWith(prefix)).map((object) => object.slice(prefix.length));
+  const different = ids.filter((id) => isAllowed(id) !== others).sort();
+  if (different.length === 0) return { outcome: others ? 'always_allowed' : 'always_denied' };
+  const listed: PlanExpression = {
+    type: 'operation',
+    operator: 'in',
+    operands: [
+      { type: 'variable', name: 'request.resource.id' },
+      { type: 'value', value: different },
+    ],
+  };
+  return {
+    outcome: 'conditional',
+    condition: others ? { type: 'operation', operator: 'not', operands: [listed] } : listed,
+  };
+}
+
+/** An id that no line and no resource has. */
+const unnamed = '\u0001unnamed';
 
 /** A principal whose id is the name of a role would have that role. */
 function mixedUp(

@@ -20,6 +20,8 @@ export interface MatcherReading {
   readonly written: Expression;
   /** Whether it reads a resource's attributes or id. */
   readonly readsResource: boolean;
+  /** Whether it reads the object only by `r.obj == p.obj`: objects that no line names are then all alike. */
+  readonly comparesObjectsOnly: boolean;
   /** The functions that take fields of lines for patterns, and which. */
   readonly patterns: readonly (readonly [name: string, field: string])[];
 }
@@ -39,6 +41,9 @@ interface Reading {
   /** By role definition: which field of the request it is asked of. */
   readonly asked: Map<string, string>;
   readsResource: boolean;
+  /** How often the object is read, and how often of those by `r.obj == p.obj`. */
+  objectReads: number;
+  objectComparisons: number;
 }
 
 /**
@@ -50,7 +55,15 @@ interface Reading {
  * @throws UnsoundMatcher
  */
 export function checkMatcher(tree: Expression, names: MatcherNames): MatcherReading {
-  const reading: Reading = { names, fields: new Set(), patterns: [], asked: new Map(), readsResource: false };
+  const reading: Reading = {
+    names,
+    fields: new Set(),
+    patterns: [],
+    asked: new Map(),
+    readsResource: false,
+    objectReads: 0,
+    objectComparisons: 0,
+  };
   const written = condition(tree, reading);
   for (const name of names.policy)
     if (!['dom', 'eft', 'priority'].includes(name) && !reading.fields.has(`p_${name}`))
@@ -58,7 +71,8 @@ export function checkMatcher(tree: Expression, names: MatcherNames): MatcherRead
   for (const name of ['sub', 'obj', 'act'])
     if (!reading.fields.has(`r_${name}`))
       throw new UnsoundMatcher(`\`r.${name}\` is never read: a line would hold for all of them`);
-  return { written, readsResource: reading.readsResource, patterns: reading.patterns };
+  const { readsResource, patterns, objectReads, objectComparisons } = reading;
+  return { written, readsResource, patterns, comparesObjectsOnly: objectReads === objectComparisons };
 }
 
 function check(part: Expression, reading: Reading): Checked {
@@ -95,7 +109,9 @@ function condition(part: Expression, reading: Reading): Expression {
   return written;
 }
 
-function field(part: Of<'Identifier'>, { names, fields }: Reading): Expression {
+function field(part: Of<'Identifier'>, reading: Reading): Expression {
+  const { names, fields } = reading;
+  if (part.name === 'r_obj') reading.objectReads++;
   const [side, name] = [part.name.slice(0, 2), part.name.slice(2)];
   const known = side === 'r_' ? names.request : side === 'p_' ? names.policy : [];
   if (!known.includes(name)) throw new UnsoundMatcher(`\`${part.name.replace('_', '.')}\` is not known`);
@@ -138,6 +154,8 @@ function comparison(part: Of<'BinaryExpression' | 'LogicalExpression'>, reading:
     throw new UnsoundMatcher(
       `\`${operator}\` takes 0 for "" and ["a"] for "a": compare attributes by \`${operator}=\``,
     );
+  const sides = [left, right].map((side) => (side.type === 'Identifier' ? side.name : ''));
+  if (operator.startsWith('==') && sides.includes('r_obj') && sides.includes('p_obj')) reading.objectComparisons++;
   return { ...part, left, right };
 }
 
@@ -177,7 +195,8 @@ function matching(name: string, part: Of<'CallExpression'>, reading: Reading): E
  * `g(r.sub, p.sub, r.dom)`. For one definition it is always asked of the same field: casbin remembers answers by the
  * texts put together, in which `a,b` and `c` is the same as `a` and `b,c`.
  */
-function inRole(name: string, part: Of<'CallExpression'>, { names, fields, asked }: Reading): Expression {
+function inRole(name: string, part: Of<'CallExpression'>, reading: Reading): Expression {
+  const { names, fields, asked } = reading;
   const [who = '', what = '', where, ...others] = part.arguments.map((argument) =>
     argument.type === 'Identifier' ? argument.name : '',
   );
@@ -194,6 +213,7 @@ function inRole(name: string, part: Of<'CallExpression'>, { names, fields, asked
       `\`${name}\` is asked as \`${name}(r.sub, p.sub, r.dom)\`, always of the same field: roles are roles in one tenant`,
     );
   asked.set(name, who);
+  if (who === 'r_obj') reading.objectReads++;
   for (const read of [who, what, where]) fields.add(read);
   return called(name, part.arguments);
 }

@@ -32,6 +32,8 @@ export interface PolicySet {
   /** SHA-256 over the model and the lines. */
   readonly revision: string;
   ask(asked: Asked): Found;
+  /** The objects that lines name in a tenant. */
+  objectsIn(tenant: string): ReadonlySet<string>;
   /** Whether a name is what others become by a line `g` of the tenant. */
   isRole(tenant: string, name: string): boolean;
 }
@@ -105,6 +107,10 @@ export function policySet(parts: PolicySetParts): PolicySet {
 
   return {
     revision: revisionOf(model, parts.lines),
+    objectsIn(tenant) {
+      const at = model.policy.indexOf('obj');
+      return new Set([...inTenant(tenant).lines, ...shared.lines].map(({ values }) => values[at] ?? ''));
+    },
     isRole: (tenant, name) => inTenant(tenant).targets.has(name),
     ask({ tenant, object, action, subject, subjects, about }) {
       const small = smallFor(tenant, object);
