@@ -82,15 +82,13 @@ const compiled = new WeakMap<ASTNode, Evaluate>();
 export function evaluateKnown(node: ASTNode, view: View): Part {
   const locals = view.locals.flatMap(({ name, part }) => (part.kind === 'known' ? [{ name, value: part.value }] : []));
   const evaluate = compiledOf(node, view, locals);
-  const variables = mapOf(knownVariables(view));
-  const value = view.question.evaluate(
-    {
-      text: '',
-      ast: node,
-      evaluate: (activation) => evaluate({ ...activation, variables, locals: locals.map((local) => local.value) }),
-    },
-    view.parameters,
-  );
+  const { principal, resource, scope, policyVersion, globals, runtime, work } = view.question;
+  const value = evaluate({
+    ...{ principal, resource, scope, policyVersion, globals, runtime, work },
+    variables: mapOf(knownVariables(view)),
+    constants: view.parameters.constants,
+    locals: locals.map((local) => local.value),
+  });
   return value === failed ? wrong : known(value);
 }
 
