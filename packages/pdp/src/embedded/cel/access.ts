@@ -45,7 +45,7 @@ export function index(value: Typed, key: Typed): Typed {
       const position = at(activation);
       return position === failed ? failed : itemAt(of, position);
     },
-    kind: value.kind === 'hierarchy' ? 'string' : 'dyn',
+    kind: value.kind === 'hierarchy' ? 'string' : (value.item ?? 'dyn'),
   };
 }
 

@@ -9,7 +9,11 @@ type Entry = readonly [CelValue, CelValue];
 
 /** Literals of lists and maps. */
 export const aggregate = {
-  list: (items: readonly Typed[]): Typed => ({ evaluate: list(items.map(({ evaluate }) => evaluate)), kind: 'list' }),
+  list: (items: readonly Typed[]): Typed => {
+    const [first, ...others] = items;
+    const item = others.every(({ kind }) => kind === first?.kind) ? first?.kind : undefined;
+    return { evaluate: list(items.map(({ evaluate }) => evaluate)), kind: 'list', item };
+  },
   map: (entries: readonly (readonly [Typed, Typed])[]): Typed => {
     for (const [{ kind }] of entries)
       if (!keyKinds.has(kind)) throw new Unsupported(`a value of type ${kind} is not supported as a key`);

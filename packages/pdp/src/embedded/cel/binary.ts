@@ -1,7 +1,7 @@
 import type { Evaluate } from './expression.js';
 import type { Kind } from './kind.js';
 import { binaryOperators } from './operators.js';
-import type { Typed } from './typed.js';
+import { joinedItem, type Typed } from './typed.js';
 import { Unsupported } from './unsupported.js';
 import { equals, failed } from './value.js';
 
@@ -32,7 +32,12 @@ export function binary(operator: string, left: Typed, right: Typed): Typed {
       return second === failed ? failed : run(first, second, activation.work);
     },
     kind,
+    item: operator === '+' && isSumOfLists(left.kind, right.kind) ? joinedItem(left, right) : undefined,
   };
+}
+
+function isSumOfLists(left: Kind, right: Kind): boolean {
+  return left === 'list' || right === 'list';
 }
 
 /** The most frequent of all: texts, numbers and booleans need not be looked at closely. */
@@ -64,6 +69,8 @@ function kindOf(operator: string, left: Kind, right: Kind): Kind | undefined {
       return right === 'list' || right === 'map' || right === 'dyn' || right === 'null' ? 'bool' : undefined;
     case '+':
     case '-':
+      // Nothing but a list is added to a list.
+      if (operator === '+' && isOpen && isSumOfLists(left, right)) return 'list';
       return isOpen ? 'dyn' : (timeOf(operator, left, right) ?? same(left, right, summed));
     default:
       return isOpen ? 'dyn' : same(left, right, numbers);

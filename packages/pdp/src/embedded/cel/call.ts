@@ -1,7 +1,7 @@
 import type { Evaluate } from './expression.js';
-import { isOfKind, mayBe } from './kind.js';
+import { isOfKind, mayBe, type Kind } from './kind.js';
 import { takes, type Overload } from './overload.js';
-import type { Typed } from './typed.js';
+import { joinedItem, type Typed } from './typed.js';
 import { Unsupported } from './unsupported.js';
 import { failed, type CelValue } from './value.js';
 
@@ -22,7 +22,30 @@ export function callOf(name: string, overloads: readonly Overload[], args: reado
   }
   const kind = others.every(({ result }) => result === first.result) ? first.result : 'dyn';
   const values = args.map(({ evaluate }) => evaluate);
-  return { evaluate: others.length === 0 ? only(first, values) : anyOf(possible, values), kind };
+  // Whatever has a size has it, whichever form the types let one believe in.
+  const forms = name === 'size' ? overloads : possible;
+  const evaluate = forms.length === 1 ? only(first, values) : anyOf(forms, values);
+  return { evaluate, kind, item: itemOf(name, args) };
+}
+
+/** What is known of the items of the list that a function gives. */
+function itemOf(name: string, [first, second]: readonly Typed[]): Kind | undefined {
+  switch (name) {
+    case 'split':
+      return 'string';
+    case 'lists.range':
+      return 'int';
+    case 'slice':
+    case 'reverse':
+    case 'distinct':
+    case 'sort':
+      return first?.item;
+    case 'intersect':
+    case 'except':
+      return first !== undefined && second !== undefined ? joinedItem(first, second) : undefined;
+    default:
+      return undefined;
+  }
 }
 
 /** A function of one form. One and two arguments need no list of them. */

@@ -54,9 +54,9 @@ export function compileNode(node: ASTNode, names: Names, locals: readonly string
   ).node(node).evaluate;
 }
 
-interface Local {
+/** A variable of a macro, and what is known of it. */
+interface Local extends Pick<Typed, 'kind' | 'item'> {
   readonly name: string;
-  readonly kind: Kind;
 }
 
 const roots = new Set(['request', 'R', 'P', 'V', 'C', 'G', 'variables', 'constants', 'globals', 'runtime']);
@@ -135,7 +135,8 @@ class Compiler {
   #identifier(name: string): Typed {
     const depth = this.#locals.findLastIndex((local) => local.name === name);
     const local = this.#locals[depth];
-    if (local !== undefined) return { evaluate: ({ locals }) => locals[depth] ?? null, kind: local.kind };
+    if (local !== undefined)
+      return { evaluate: ({ locals }) => locals[depth] ?? null, kind: local.kind, item: local.item };
     const type = typeNames.get(name);
     if (type !== undefined) return constant(type, 'type');
     throw new Unsupported(
@@ -254,8 +255,9 @@ class Compiler {
   #bind([variable, value, body, ...more]: readonly ASTNode[]): Typed {
     if (variable?.op !== 'id' || value === undefined || body === undefined || more.length > 0)
       throw new Unsupported('`cel.bind` takes a name, a value and an expression');
-    const { evaluate, kind } = this.node(value);
-    const depth = this.#declare('cel.bind', variable.args, kind);
+    const bound = this.node(value);
+    const { evaluate } = bound;
+    const depth = this.#declare('cel.bind', variable.args, bound);
     const result = this.node(body);
     this.#locals.pop();
     return {
@@ -265,13 +267,14 @@ class Compiler {
         return result.evaluate(activation);
       },
       kind: result.kind,
+      item: result.item,
     };
   }
 
-  #declare(macro: string, name: string, kind: Kind): number {
+  #declare(macro: string, name: string, { kind, item }: Pick<Typed, 'kind' | 'item'>): number {
     if (roots.has(name) || namespaces.has(name) || typeNames.has(name))
       throw new Unsupported(`the variable \`${name}\` of \`${macro}\` hides another`);
-    return this.#locals.push({ name, kind }) - 1;
+    return this.#locals.push({ name, kind, item }) - 1;
   }
 
   #macro(name: string, receiver: ASTNode, args: readonly ASTNode[]): Typed | undefined {
@@ -284,13 +287,20 @@ class Compiler {
     const range = this.node(receiver);
     if (!['dyn', 'null', 'list', 'map'].includes(range.kind))
       throw new Unsupported(`the macro \`${name}\` does not go over a value of type ${range.kind}`);
-    const [first = 0, second] = variables.map((variable) => this.#declare(name, variable, 'dyn'));
+    const kindsOfVariables = variableKinds(range, variables.length);
+    const [first = 0, second] = variables.map((variable, position) =>
+      this.#declare(name, variable, { kind: kindsOfVariables[position] ?? 'dyn' }),
+    );
     const before = this.#nodes;
     const [body, result] = bodies.map((node) => this.node(node));
     this.#locals.length -= variables.length;
     if (body === undefined) throw new Unsupported(`the macro \`${name}\` is not supported in this form`);
     const loop = { range: range.evaluate, first, second, cost: this.#nodes - before };
-    return { evaluate: macro(loop, body.evaluate, result?.evaluate), kind: macroKind(name) };
+    return {
+      evaluate: macro(loop, body.evaluate, result?.evaluate),
+      kind: macroKind(name),
+      item: name === 'filter' || name === 'sortBy' ? range.item : (result ?? body).kind,
+    };
   }
 }
 
@@ -308,6 +318,12 @@ function macroVariables(name: string, args: readonly ASTNode[]): readonly string
 const oneVariable = new Set(['map', 'filter', 'sortBy']);
 const quantifiers = new Set(['all', 'exists', 'exists_one', 'existsOne']);
 
+/** What is known of a macro's variables: of a list, they are an item, or an index and an item. */
+function variableKinds({ kind, item = 'dyn' }: Typed, count: number): readonly Kind[] {
+  if (kind !== 'list') return [];
+  return count === 1 ? [item] : ['int', item];
+}
+
 function macroKind(name: string): Kind {
   if (quantifiers.has(name)) return 'bool';
   return name === 'transformMap' || name === 'transformMapEntry' ? 'map' : 'list';
@@ -322,6 +338,7 @@ function ternary(condition: Evaluate, whenTrue: Typed, whenFalse: Typed): Typed 
       return chosen ? one(activation) : other(activation);
     },
     kind: whenTrue.kind === whenFalse.kind ? whenTrue.kind : 'dyn',
+    item: whenTrue.item === whenFalse.item ? whenTrue.item : undefined,
   };
 }
 

@@ -1,3 +1,5 @@
+import { Bytes } from './bytes.js';
+import { Hierarchy } from './hierarchy.js';
 import { CelObject } from './object.js';
 import { Uint } from './uint.js';
 import { Unanswerable } from './unanswerable.js';
@@ -82,8 +84,14 @@ export function mapOfEntries(entries: readonly Entry[]): CelValue {
   return new KeyedMap(keyed);
 }
 
-/** What a map has at a key; nothing where it has no such key, or is no map. */
+/**
+ * What a map has at a key; nothing where it has no such key, or is no map.
+ *
+ * @throws Unanswerable for a key that Go panics on
+ */
 export function found(map: CelValue, key: CelValue): CelValue | undefined {
+  if (key instanceof Bytes || key instanceof Hierarchy)
+    throw new Unanswerable(`a value of type ${key.type} is looked up in a map`);
   if (map instanceof KeyedMap) return map.find(key);
   return isMap(map) && typeof key === 'string' && Object.hasOwn(map, key) ? (map[key] ?? null) : undefined;
 }

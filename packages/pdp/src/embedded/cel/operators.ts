@@ -31,8 +31,7 @@ function contains(item: CelValue, container: CelValue, work?: Work): CelResult {
     work?.spend(container.length);
     return container.some((one) => equals(item, one, work) === true);
   }
-  if (isMap(container)) return typeof item === 'string' && Object.hasOwn(container, item);
-  return container instanceof KeyedMap ? found(container, item) !== undefined : failed;
+  return isMap(container) || container instanceof KeyedMap ? found(container, item) !== undefined : failed;
 }
 
 function ordered(accept: (order: number) => boolean): Binary {

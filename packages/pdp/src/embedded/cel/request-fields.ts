@@ -8,6 +8,7 @@ export type Message = 'request' | 'P' | 'R' | 'aux_data' | 'runtime';
 interface Field {
   readonly evaluate: Evaluate;
   readonly kind: Kind;
+  readonly item?: Kind;
   /** What `has` says of it. Fields of a message that are empty are not there. */
   readonly isPresent: (activation: Activation) => boolean;
 }
@@ -28,6 +29,7 @@ const policyVersion: Field = {
 const effectiveDerivedRoles: Field = {
   evaluate: ({ runtime }) => runtime.effectiveDerivedRoles,
   kind: 'list',
+  item: 'string',
   isPresent: ({ runtime }) => runtime.effectiveDerivedRoles.length > 0,
 };
 
@@ -38,6 +40,7 @@ const fields: Readonly<Record<Message, Readonly<Record<string, Field | Message>>
     roles: {
       evaluate: ({ principal }) => principal.roles,
       kind: 'list',
+      item: 'string',
       isPresent: ({ principal }) => principal.roles.length > 0,
     },
     attr: {

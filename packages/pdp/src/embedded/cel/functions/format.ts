@@ -119,7 +119,7 @@ function fixed(size: number, precision: number): string {
 
 function scientific(size: number, precision: number): string {
   const [mantissa = '', power = ''] = size.toExponential(maxDigits).split('e');
-  const digits = halfToEven(mantissa.replace('.', ''), maxDigits - precision);
+  const digits = halfToEven(mantissa.replace('.', ''), maxDigits - precision).padEnd(precision + 1, '0');
   const exponent = Number(power) + digits.length - precision - 1;
   const rest = digits.slice(1, precision + 1);
   return `${digits.charAt(0)}${rest === '' ? '' : '.'}${rest}e${exponentText(exponent)}`;

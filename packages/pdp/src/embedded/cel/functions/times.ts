@@ -1,3 +1,4 @@
+import { Duration } from '../duration.js';
 import type { Kind } from '../kind.js';
 import { method, overload, type Overload } from '../overload.js';
 import { offsetAt } from '../time-zone.js';
@@ -55,7 +56,10 @@ export const clockFunctions: ReadonlyMap<string, Kind> = new Map([
   ['.timeSince/1', 'duration'],
 ]);
 
-/** How long ago it was. */
-export const timeSince: Overload = overload('timeSince', ['timestamp', 'timestamp'], 'duration', (then, now) =>
-  now.since(then),
-);
+const longest = 2n ** 63n - 1n;
+
+/** How long ago it was. What is too long for a duration is as long as one can be: this is the only place. */
+export const timeSince: Overload = overload('timeSince', ['timestamp', 'timestamp'], 'duration', (then, now) => {
+  const nanos = now.nanos - then.nanos;
+  return new Duration(nanos > longest ? longest : nanos < -longest - 1n ? -longest - 1n : nanos);
+});
