@@ -8,7 +8,7 @@ import { cerbosSidecar, type Sidecar } from '@portcullis/pdp/cerbos';
 import { embedded } from '@portcullis/pdp/embedded';
 import { differences } from './embedded-difference.js';
 import { attributes, expression } from './embedded-expressions.js';
-import { anyRequest, imported, policySet, schemaFiles } from './embedded-policy-sets.js';
+import { anyRequest, globals, imported, policySet, schemaFiles } from './embedded-policy-sets.js';
 
 const rounds = Number(process.env['PORTCULLIS_DIFFERENTIAL'] ?? 1);
 // The suite asks the same each time, so that it fails for what was changed; a longer run asks something new.
@@ -50,12 +50,10 @@ async function engines(
 
 /** Both engines on a folder; none where Cerbos finds that the permissions of its scopes contradict each other. */
 async function bothOn(folder: string) {
-  const inProcess = await embedded({ policies: folder, allowWideningScopes: true });
+  const options = { policies: folder, allowWideningScopes: true, globals } as const;
+  const inProcess = await embedded(options);
   try {
-    return {
-      inProcess,
-      cerbos: await cerbosSidecar({ policies: folder, pollMs: 0, deadlineMs: 60_000, allowWideningScopes: true }),
-    };
+    return { inProcess, cerbos: await cerbosSidecar({ ...options, pollMs: 0, deadlineMs: 60_000 }) };
   } catch (error) {
     if (error instanceof PortcullisError && error.message.startsWith('Scope permission conflicts')) return undefined;
     throw error;

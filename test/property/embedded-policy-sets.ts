@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import type { Attributes } from '@portcullis/core';
 
 /** Policy sets over the whole grammar that the embedded engine takes, small enough that rules meet. */
 const scopes = ['', 'a', 'a.b', 'c'] as const;
@@ -12,9 +13,11 @@ const kindPatterns = ['k*', '*', '{k1,k2}*', '**1', '*{1,4}', '\\k*'] as const;
 const conditions = [
   ...['R.attr.n == 1', 'R.attr.s == P.attr.s', 'has(R.attr.b) && R.attr.b', 'R.attr.missing', '"yes"', 'true', 'false'],
   ...['V.v1', 'V.v2 > 1.0', 'V.shared', 'C.c1 == R.attr.n', '"a" in C.c2', 'V.v3 == null', 'C.common == "common"'],
+  ...['G.limit == R.attr.n', 'globals.names[0] == R.attr.s', 'G.on && R.attr.b', 'G.missing == null', 'G.deep.x > 1.0'],
+  ...['G.limit / 2 == 0', 'R.attr.n + G.limit == 2', 'G.deep.y[0] == -1', 'G.names == P.attr.s'],
   ...['P.id == "p1"', 'R.kind == "k1"', '"r1" in P.roles', 'P.scope == "a"'],
 ];
-/** Derived roles and role policies see no variables. */
+/** Role policies see no variables. */
 const plainConditions = conditions.filter((text) => !/\b[VC]\./.test(text));
 
 const effect = fc.constantFrom('EFFECT_ALLOW', 'EFFECT_ALLOW', 'EFFECT_DENY');
@@ -153,14 +156,10 @@ const derivedRoles = (name: string, names: readonly string[]) =>
   fc
     .tuple(
       ...names.map((one) =>
-        merged(
-          fc.constant({ name: one }),
-          fc.record({ parentRoles: some('r1', 'r2', 'r3', 'h1', '*') }),
-          plainCondition,
-        ),
+        merged(fc.constant({ name: one }), fc.record({ parentRoles: some('r1', 'r2', 'r3', 'h1', '*') }), condition),
       ),
     )
-    .map((definitions) => ({ ...head, derivedRoles: { name, definitions } }));
+    .map((definitions) => ({ ...head, derivedRoles: { name, ...shared, definitions } }));
 
 /** A set of policies by file name, with denials and outputs. */
 const anySet: fc.Arbitrary<ReadonlyMap<string, object>> = fc
@@ -210,6 +209,9 @@ function withoutDenials(policy: object): unknown {
 function without(name: string, policy: object): unknown {
   return JSON.parse(JSON.stringify(policy, (key, value: unknown) => (key === name ? undefined : value)));
 }
+
+/** What all policies read as `globals`. */
+export const globals: Attributes = { limit: 1, names: ['a', 'b'], on: true, deep: { x: 1.5, y: [-1, 2] } };
 
 /** What the sets import. */
 export const imported: ReadonlyMap<string, object> = new Map([

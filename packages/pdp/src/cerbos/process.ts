@@ -5,8 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { GRPC } from '@cerbos/grpc';
 import { ServiceStatus } from '@cerbos/core';
-import { PortcullisError } from '@portcullis/core';
-import { stringify } from 'yaml';
+import { PortcullisError, type Attributes } from '@portcullis/core';
 
 /** One line that the engine logged. */
 export interface EngineLog {
@@ -33,6 +32,7 @@ export interface EngineOptions {
   readonly folder: string;
   readonly policies: string;
   readonly schemaEnforcement: 'none' | 'warn' | 'reject';
+  readonly globals: Attributes;
   readonly startTimeoutMs: number;
   readonly onLog: (log: EngineLog) => void;
 }
@@ -67,7 +67,8 @@ export async function startEngine(options: EngineOptions): Promise<EngineProcess
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const config = join(folder, 'config.yaml');
   const socket = join(folder, 'g');
-  await writeFile(config, stringify(engineConfig(folder, socket, options)), { mode: 0o600 });
+  // JSON is YAML in which every name is in quotes: unquoted, `on` or `no` among the globals would be a boolean.
+  await writeFile(config, JSON.stringify(engineConfig(folder, socket, options)), { mode: 0o600 });
   const child = spawn(
     '/bin/sh',
     ['-c', supervisor, 'portcullis-pdp', folder, options.binary, 'server', `--config=${config}`, '--log-level=warn'],
@@ -107,12 +108,16 @@ export async function startEngine(options: EngineOptions): Promise<EngineProcess
   return engine;
 }
 
-function engineConfig(folder: string, socket: string, { policies, schemaEnforcement }: EngineOptions): unknown {
+function engineConfig(
+  folder: string,
+  socket: string,
+  { policies, schemaEnforcement, globals }: EngineOptions,
+): unknown {
   return {
     server: { grpcListenAddr: `unix:${socket}`, httpListenAddr: `unix:${join(folder, 'h')}` },
     telemetry: { disabled: true },
     // Without it, a tenant that has no policy of its own would be denied everything.
-    engine: { lenientScopeSearch: true },
+    engine: { lenientScopeSearch: true, globals },
     schema: { enforcement: schemaEnforcement },
     storage: { driver: 'disk', disk: { directory: policies, watchForChanges: false } },
   };

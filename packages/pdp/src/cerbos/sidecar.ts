@@ -2,7 +2,7 @@ import { watch, type FSWatcher } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { PortcullisError, type PolicyDecisionPoint } from '@portcullis/core';
+import { PortcullisError, type Attributes, type PolicyDecisionPoint } from '@portcullis/core';
 import type { PolicyFinding } from '../policies/lint.js';
 import { cerbosBinary } from './binary.js';
 import { cerbos, type CerbosOptions } from './client.js';
@@ -15,6 +15,8 @@ export interface SidecarOptions extends Omit<CerbosOptions, 'tls'> {
   readonly policies: string;
   /** Whether attributes that break their schema are a denial. @defaultValue `reject` */
   readonly schemaEnforcement?: 'none' | 'warn' | 'reject' | undefined;
+  /** What the expressions of all policies read as `globals`. @defaultValue nothing */
+  readonly globals?: Attributes | undefined;
   /** How long the engine may take to start, in milliseconds. @defaultValue 15000 */
   readonly startTimeoutMs?: number | undefined;
   /** How often the folder is looked at where no change is signalled, in milliseconds; 0 for never. @defaultValue 1000 */
@@ -83,6 +85,7 @@ export async function cerbosSidecar(options: SidecarOptions): Promise<Sidecar> {
       folder: join(root, `e${String(count++)}`),
       policies: snapshot.folder,
       schemaEnforcement: options.schemaEnforcement ?? 'reject',
+      globals: options.globals ?? {},
       startTimeoutMs: options.startTimeoutMs ?? 15_000,
       onLog: options.onLog ?? (() => undefined),
     });

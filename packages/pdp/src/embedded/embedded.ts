@@ -12,10 +12,10 @@ import { lintPolicies } from '../policies/lint.js';
 import { readPolicies } from '../policies/read.js';
 import { callIds } from './call-ids.js';
 import { compilePolicies } from './compile/compile.js';
-import { readAttributes } from './evaluate/attributes.js';
 import { check, type Rulebook } from './evaluate/check.js';
 import { engine } from './evaluate/decisions.js';
 import { readFolder } from './load/folder.js';
+import { readGlobals } from './load/globals.js';
 import { answerPlan } from './plan/answer.js';
 
 /** How policies are evaluated in this process. */
@@ -57,7 +57,7 @@ export async function embedded(options: EmbeddedOptions): Promise<PolicyDecision
     revision: contents.revision,
     policyVersion: options.policyVersion ?? 'default',
     rejects: (options.schemaEnforcement ?? 'reject') === 'reject',
-    globals: readAttributes(options.globals ?? {}),
+    globals: readGlobals(options.globals ?? {}),
   };
   const nextCallId = callIds();
   let closed = false;

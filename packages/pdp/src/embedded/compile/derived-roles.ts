@@ -22,8 +22,8 @@ export function derivedRoleNames({ policies }: PolicyFolder, exports: Exports): 
   const roles = new Map<string, DerivedRole>();
   for (const { policy, place } of policies) {
     if (policy.derivedRoles === undefined) continue;
-    const { name: set, definitions, constants } = policy.derivedRoles;
-    const names = policyNames(place, ['derivedRoles'], exports, { constants });
+    const { name: set, definitions, variables, constants } = policy.derivedRoles;
+    const names = policyNames(place, ['derivedRoles'], exports, { variables, constants });
     for (const [position, { name, parentRoles, condition }] of definitions.entries()) {
       const path = ['derivedRoles', 'definitions', position];
       if (roles.has(name)) throw refusal(place, path, `the derived role \`${name}\` is defined twice`);

@@ -111,6 +111,7 @@ const rolePolicy = z.strictObject({
 
 const derivedRoles = z.strictObject({
   name: text,
+  variables,
   constants,
   definitions: z.array(z.strictObject({ name: identifier, parentRoles: z.array(role).min(1), condition })).min(1),
 });

@@ -1,9 +1,10 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
-import { isAlias, isNode, LineCounter, parseAllDocuments, visit, type Document } from 'yaml';
+import { isNode, LineCounter, parseAllDocuments, type Document } from 'yaml';
 import { PortcullisError } from '@portcullis/core';
 import { policyFiles } from '../../policies/read.js';
 import { policyRevision } from '../../policies/revision.js';
+import { cleverYaml } from './clever-yaml.js';
 import { policyDocument, type PolicyDocumentOf } from './document.js';
 import { refusal, type Place } from './place.js';
 
@@ -47,7 +48,9 @@ function readPolicyFile(file: string, text: string): readonly Loaded[] {
     const [error] = [...document.errors, ...document.warnings];
     if (error !== undefined) throw refusal(place, [], error.message.split('\n')[0] ?? 'is not YAML');
     if (document.contents === null) return [];
-    refuseCleverYaml(document, place);
+    const clever = cleverYaml(document);
+    if (clever !== undefined)
+      throw refusal({ file, lineOf: () => lines.linePos(clever.offset).line }, [], clever.construct);
     const written: unknown = document.toJS();
     const parsed = policyDocument.safeParse(written);
     if (!parsed.success) {
@@ -55,16 +58,6 @@ function readPolicyFile(file: string, text: string): readonly Loaded[] {
       throw refusal(place, issue?.path ?? [], issue?.message ?? 'is malformed');
     }
     return parsed.data.disabled === true ? [] : [{ policy: parsed.data, document: written, place }];
-  });
-}
-
-/** Anchors, aliases and tags: two parsers may read them in two ways. */
-function refuseCleverYaml(document: Document, place: Place): void {
-  visit(document, {
-    Node(_key, node) {
-      if (isAlias(node) || node.anchor !== undefined || node.tag !== undefined)
-        throw refusal(place, [], 'aliases, anchors and tags are not supported');
-    },
   });
 }
 
