@@ -1,4 +1,5 @@
 import {
+  isTenantId,
   PortcullisError,
   withDeadline,
   type CallOptions,
@@ -179,6 +180,8 @@ function mappingOf(options: CasbinOptions): Mapping {
   if (options.maxEnforcers !== undefined && !(Number.isSafeInteger(options.maxEnforcers) && options.maxEnforcers > 0))
     throw invalid('maxEnforcers', 'has to be a whole number above 0');
   if (options.sharedDomain === '') throw invalid('sharedDomain', 'is empty');
+  if (isTenantId(options.sharedDomain))
+    throw invalid('sharedDomain', 'could be a tenant, whose lines would be for all');
   return {
     subject: oneOf('subject', options.subject ?? 'roles', ['roles', 'id', 'roles_and_id']),
     roles: oneOf('roles', options.roles ?? 'together', ['together', 'apart']),

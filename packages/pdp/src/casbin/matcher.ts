@@ -8,6 +8,11 @@ export interface Matcher extends Omit<MatcherReading, 'written'> {
   /** What casbin evaluates. */
   readonly text: string;
   /**
+   * The objects that a line can name to match, beside the one that is asked about, as `*`. Absent where that cannot be
+   * told from the form of the matcher.
+   */
+  readonly otherObjects: readonly string[] | undefined;
+  /**
    * Whether a line can match at all for this object in this domain: by those of the conditions that read nothing else.
    * Lines for which it is false are left out, and casbin would not have matched them.
    */
@@ -38,7 +43,10 @@ export function readMatcher(text: string, names: MatcherNames): Matcher | string
     const { written, ...reading } = checkMatcher(tree, names);
     const rewritten = printExpression(written);
     if (!isDeepStrictEqual(parseAsCasbin(rewritten), written)) return 'casbin reads the matcher in more than one way';
-    return { ...reading, text: rewritten, concerns: concerning(written) };
+    const otherObjects = conjuncts(written)
+      .map(objectsNamed)
+      .find((names) => names !== undefined);
+    return { ...reading, text: rewritten, otherObjects, concerns: concerning(written) };
   } catch (error) {
     if (error instanceof UnsoundMatcher) return error.message;
     throw error;
@@ -53,6 +61,21 @@ function concerning(written: Expression): Matcher['concerns'] {
     const names = { ...functionsByName, ...line, r_obj: object, r_dom: domain };
     return ofLines.every((part) => evaluate(part, names) === true);
   };
+}
+
+/** The texts of `r.obj == p.obj`, or of that or `p.obj == "*"`; `undefined` for any other condition. */
+function objectsNamed(part: Expression): readonly string[] | undefined {
+  if (part.type === 'LogicalExpression' && part.operator === '||') {
+    const [left, right] = [objectsNamed(part.left), objectsNamed(part.right)];
+    return left === undefined || right === undefined ? undefined : [...left, ...right];
+  }
+  if (part.type !== 'BinaryExpression' || !part.operator.startsWith('==')) return undefined;
+  const sides = [part.left, part.right];
+  const other = sides.find((side) => side.type !== 'Identifier' || side.name !== 'p_obj');
+  if (other === undefined || !sides.some((side) => side.type === 'Identifier' && side.name === 'p_obj'))
+    return undefined;
+  if (other.type === 'Identifier') return other.name === 'r_obj' ? [] : undefined;
+  return other.type === 'Literal' && typeof other.value === 'string' ? [other.value] : undefined;
 }
 
 function conjuncts(part: Expression): readonly Expression[] {

@@ -46,6 +46,8 @@ interface Small {
 interface Domain {
   /** The lines `p`. */
   readonly lines: readonly CheckedLine[];
+  /** The same by the object that they name. */
+  readonly byObject: ReadonlyMap<string, readonly CheckedLine[]>;
   readonly roles: ReadonlyMap<string, RoleGraph>;
   /** What lines of the first role definition lead to. */
   readonly targets: ReadonlySet<string>;
@@ -87,12 +89,23 @@ export function policySet(parts: PolicySetParts): PolicySet {
     return made;
   }
 
+  /** The lines among which those that can match are. */
+  function candidates(tenant: string, object: string): readonly CheckedLine[] {
+    const own = inTenant(tenant);
+    const places = own === shared ? [shared] : [shared, own];
+    const { otherObjects } = model.matcher;
+    const names = otherObjects === undefined ? undefined : new Set([object, ...otherObjects]);
+    const found = places.flatMap(({ lines, byObject }) =>
+      names === undefined ? lines : [...names].flatMap((name) => byObject.get(name) ?? []),
+    );
+    return ordered(found, model);
+  }
+
   function make(tenant: string, object: string): Small | 'none' {
-    const { lines, roles } = inTenant(tenant);
-    const candidates = lines === shared.lines ? lines : ordered([...shared.lines, ...lines], model);
+    const { roles } = inTenant(tenant);
     const own: CheckedLine[] = [];
     const fields: (readonly string[])[] = [];
-    for (const line of candidates) {
+    for (const line of candidates(tenant, object)) {
       const values = model.policy.map((name, at) => (name === 'dom' ? tenant : (line.values[at] ?? '')));
       const named = Object.fromEntries(model.policy.map((name, at) => [`p_${name}`, values[at] ?? '']));
       if (!model.matcher.concerns(named, object, tenant)) continue;
@@ -107,10 +120,7 @@ export function policySet(parts: PolicySetParts): PolicySet {
 
   return {
     revision: revisionOf(model, parts.lines),
-    objectsIn(tenant) {
-      const at = model.policy.indexOf('obj');
-      return new Set([...inTenant(tenant).lines, ...shared.lines].map(({ values }) => values[at] ?? ''));
-    },
+    objectsIn: (tenant) => new Set([...inTenant(tenant).byObject.keys(), ...shared.byObject.keys()]),
     isRole: (tenant, name) => inTenant(tenant).targets.has(name),
     ask({ tenant, object, action, subject, subjects, about }) {
       const small = smallFor(tenant, object);
@@ -145,18 +155,11 @@ function byTenant({ model, lines, sharedDomain }: PolicySetParts): {
   readonly shared: Domain;
   readonly domains: ReadonlyMap<string, Domain>;
 } {
-  const byDomain = new Map<string, CheckedLine[]>();
-  for (const line of lines) {
-    const there = byDomain.get(line.domain);
-    if (there === undefined) byDomain.set(line.domain, [line]);
-    else there.push(line);
-  }
+  const byDomain = grouped(lines, ({ domain }) => domain);
   const common = sharedDomain === undefined ? [] : (byDomain.get(sharedDomain) ?? []);
+  const object = model.policy.indexOf('obj');
   const domainOf = (own: readonly CheckedLine[], roles: readonly CheckedLine[]): Domain => ({
-    lines: ordered(
-      own.filter(({ ptype }) => ptype === 'p'),
-      model,
-    ),
+    ...ofPolicies(own, object),
     roles: new Map(model.roles.map((name) => [name, roleGraph(roles.filter(({ ptype }) => ptype === name))])),
     targets: new Set(roles.filter(({ ptype }) => ptype === 'g').map(({ values }) => values[1] ?? '')),
   });
@@ -167,9 +170,27 @@ function byTenant({ model, lines, sharedDomain }: PolicySetParts): {
     // Circles may go through shared links.
     const links = own.some(({ ptype }) => ptype !== 'p') ? [...common, ...own] : undefined;
     const domain = domainOf(own, links ?? []);
-    domains.set(name, links === undefined ? { ...shared, lines: domain.lines } : domain);
+    domains.set(name, links === undefined ? { ...shared, lines: domain.lines, byObject: domain.byObject } : domain);
   }
   return { shared, domains };
+}
+
+function ofPolicies(all: readonly CheckedLine[], object: number): Pick<Domain, 'lines' | 'byObject'> {
+  const lines = all.filter(({ ptype }) => ptype === 'p');
+  return { lines, byObject: grouped(lines, ({ values }) => values[object] ?? '') };
+}
+
+function grouped(
+  lines: readonly CheckedLine[],
+  by: (line: CheckedLine) => string,
+): ReadonlyMap<string, readonly CheckedLine[]> {
+  const groups = new Map<string, CheckedLine[]>();
+  for (const line of lines) {
+    const there = groups.get(by(line));
+    if (there === undefined) groups.set(by(line), [line]);
+    else there.push(line);
+  }
+  return groups;
 }
 
 /** As casbin goes through lines: by priority, then as they came. */

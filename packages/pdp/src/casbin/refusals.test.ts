@@ -281,7 +281,8 @@ describe('options', () => {
     expect(await refusal({ model: model(), roles: '' as 'apart' })).toContain('config_invalid: `roles`');
     expect(await refusal({ model: model(), object: 'id' as 'kind' })).toContain('config_invalid: `object`');
     expect(await refusal({ model: model(), maxEnforcers: 0 })).toContain('config_invalid: `maxEnforcers`');
-    expect(await refusal({ model: model(), sharedDomain: '' })).toContain('config_invalid: `sharedDomain`');
+    for (const sharedDomain of ['', 'acme'])
+      expect(await refusal({ model: model(), sharedDomain })).toContain('config_invalid: `sharedDomain`');
   });
 });
 
