@@ -5,8 +5,15 @@ import fc from 'fast-check';
 import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { stringify } from 'yaml';
-import { PortcullisError, tenantId, type PlanExpression, type Principal } from '@portcullis/core';
-import { cerbosSidecar, type Sidecar } from '@portcullis/pdp/cerbos';
+import {
+  PortcullisError,
+  tenantId,
+  type PlanExpression,
+  type PolicyDecisionPoint,
+  type Principal,
+} from '@portcullis/core';
+import { cerbosSidecar } from '@portcullis/pdp/cerbos';
+import { embedded } from '@portcullis/pdp/embedded';
 import { startPostgres, type PostgresServer } from '@portcullis/testing/postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { planWhere } from '@portcullis/storage/plan/kysely';
@@ -54,12 +61,20 @@ function policyOf(kind: string, conditions: readonly (string | Match)[]): unknow
   };
 }
 
-async function engineFor(policies: readonly unknown[]): Promise<{ readonly pdp: Sidecar; close(): Promise<void> }> {
+interface Engine {
+  readonly pdp: PolicyDecisionPoint;
+  close(): Promise<void>;
+}
+
+const onCerbos = (policies: string): Promise<PolicyDecisionPoint> =>
+  cerbosSidecar({ policies, pollMs: 0, deadlineMs: 20_000 });
+
+async function engineFor(policies: readonly unknown[], start = onCerbos): Promise<Engine> {
   const folder = await mkdtemp(join(tmpdir(), 'plan-to-sql-'));
   try {
     for (const [index, policy] of policies.entries())
       await writeFile(join(folder, `p${String(index)}.yaml`), stringify(policy));
-    const pdp = await cerbosSidecar({ policies: folder, pollMs: 0, deadlineMs: 20_000 });
+    const pdp = await start(folder);
     return {
       pdp,
       async close() {
@@ -289,7 +304,7 @@ afterAll(async () => {
 
 /** What `check` allows, for each of some actions: the ids of the rows. */
 async function allowed(
-  pdp: Sidecar,
+  pdp: PolicyDecisionPoint,
   kind: string,
   actions: readonly string[],
   by: ColumnMap,
@@ -312,7 +327,7 @@ async function allowed(
 
 /** What the SQL of a plan finds; nothing when the plan is refused. */
 async function listed(
-  pdp: Sidecar,
+  pdp: PolicyDecisionPoint,
   kind: string,
   action: string,
   by: ColumnMap,
@@ -664,7 +679,7 @@ const refusals: readonly string[] = [
 const sorted = (ids: ReadonlySet<string>): readonly string[] => [...ids].sort();
 
 describe('a fixed condition for each operator', () => {
-  let engine: Awaited<ReturnType<typeof engineFor>>;
+  let engine: Engine;
   let checked: readonly ReadonlySet<string>[];
   beforeAll(async () => {
     engine = await engineFor([policyOf('document', [...corpus, ...refusals])]);
@@ -693,6 +708,43 @@ describe('a fixed condition for each operator', () => {
       expect(await listed(engine.pdp, 'document', `a${String(index)}`, map)).toMatchObject({
         code: 'plan_untranslatable',
       });
+    },
+  );
+});
+
+describe('the same conditions on the engine of this process', () => {
+  // A variable that hides `R` is refused with its policy.
+  const others = refusals.filter((condition) => !condition.includes('exists(R,'));
+  const all = [...corpus, ...others];
+  let engine: Engine;
+  let checked: readonly ReadonlySet<string>[];
+  beforeAll(async () => {
+    engine = await engineFor([policyOf('document', all)], (policies) => embedded({ policies }));
+    checked = await allowed(
+      engine.pdp,
+      'document',
+      all.map((_condition, index) => `a${String(index)}`),
+      map,
+    );
+  });
+  afterAll(() => engine.close());
+
+  it.each(
+    corpus.map(
+      (condition, index) => [typeof condition === 'string' ? condition : JSON.stringify(condition), index] as const,
+    ),
+  )('%s finds the rows that a check allows', async (_condition, index) => {
+    const found = await listed(engine.pdp, 'document', `a${String(index)}`, map);
+    if (found instanceof Error) throw found.detail === undefined ? found : new Error(found.detail, { cause: found });
+    expect(sorted(found)).toEqual(sorted(checked[index]!));
+  });
+
+  it.each(others.map((condition, index) => [condition, corpus.length + index] as const))(
+    '%s is refused, or finds what a check allows',
+    async (_condition, index) => {
+      const found = await listed(engine.pdp, 'document', `a${String(index)}`, map).catch((error: unknown) => error);
+      if (found instanceof PortcullisError) expect(['plan_untranslatable', 'pdp_unavailable']).toContain(found.code);
+      else expect(found).toEqual(checked[index]);
     },
   );
 });
@@ -879,7 +931,7 @@ const absent: ColumnMap = {
 
 /** What a plan's SQL finds; nothing where there is no plan, or no translation. */
 async function listedOrNot(
-  pdp: Sidecar,
+  pdp: PolicyDecisionPoint,
   kind: string,
   action: string,
   by: ColumnMap,
@@ -1023,7 +1075,7 @@ describe('what the engine plans otherwise than it checks', () => {
     ['!(R.attr.tags[0] in P.attr.none)', 'always_allowed'],
     ['{"red": 1}[R.attr.author] > 0', 'always_denied'],
   ] as const;
-  let engine: Awaited<ReturnType<typeof engineFor>>;
+  let engine: Engine;
   beforeAll(async () => {
     engine = await engineFor([
       policyOf('document', [...known.map(([condition]) => condition), 'R.attr.author != b"x"']),
