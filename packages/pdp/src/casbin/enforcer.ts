@@ -12,11 +12,13 @@ export interface EnforcerParts {
   readonly functions: ReadonlyMap<string, MatcherFunction>;
   /** By role definition. */
   readonly roles: ReadonlyMap<string, RoleManager>;
+  /** Where casbin keeps matchers that it has read: one for all enforcers of a set, whose matcher is the same. */
+  readonly matchers: Map<unknown, unknown>;
 }
 
 /** An enforcer over a few lines. It reads no file, and it cannot be turned off. */
 export class SmallEnforcer extends Enforcer {
-  constructor({ model: checked, lines, functions, roles }: EnforcerParts) {
+  constructor({ model: checked, lines, functions, roles, matchers }: EnforcerParts) {
     super();
     const model = new Model();
     for (const [section, definitions] of checked.model.model) {
@@ -33,6 +35,8 @@ export class SmallEnforcer extends Enforcer {
     this.setModel(model);
     // A map of its own: casbin's keeps its functions, and leaves out one of the same name without a word.
     this.fm = new FunctionMap();
+    // Private to casbin. Should it be called otherwise one day, each enforcer reads the matcher for itself, and no more.
+    Reflect.set(this, 'matcherMap', matchers);
     for (const [name, run] of functions) this.fm.addFunction(name, run);
   }
 

@@ -77,6 +77,7 @@ export function policySet(parts: PolicySetParts): PolicySet {
     if (asking.about === undefined) throw new TypeError('nothing is asked');
     return readAttribute(asking.about, path);
   }) as MatcherFunction);
+  const matchers = new Map<unknown, unknown>();
   const smallOnes = new LRUCache<string, Small | 'none'>({ max: parts.maxEnforcers });
 
   function smallFor(tenant: string, object: string): Small | 'none' {
@@ -115,7 +116,7 @@ export function policySet(parts: PolicySetParts): PolicySet {
     // casbin asks a matcher about empty fields where there is no line: some matchers allow that.
     if (own.length === 0) return 'none';
     const managers = new Map(model.roles.map((name) => [name, roleManager(roles.get(name), asking)]));
-    return { enforcer: new SmallEnforcer({ model, lines: fields, functions, roles: managers }), lines: own };
+    return { enforcer: new SmallEnforcer({ model, lines: fields, functions, roles: managers, matchers }), lines: own };
   }
 
   return {

@@ -315,6 +315,7 @@ describe('an answer of casbin', () => {
       lines: [line?.values ?? []],
       functions: new Map(),
       roles: new Map(),
+      matchers: new Map(),
     });
     expect(() => {
       enforcer.enableEnforce();
