@@ -68,7 +68,7 @@ export function equals(left: CelValue, right: CelValue, work?: Work): boolean | 
       return typeof right === 'number' ? Number(left) === right : right instanceof Uint && right.equals(left);
     default:
       if (left === null) return right === null;
-      if (left instanceof CelObject) return left.equals(right, work);
+      if (left instanceof CelObject) return right !== null && left.equals(right, work);
       if (isList(left)) return isList(right) && sameItems(left, right, work);
       return isMap(right) && sameMembers(left, right, work);
   }

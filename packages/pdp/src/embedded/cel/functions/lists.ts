@@ -103,7 +103,7 @@ type Contains = (value: CelValue) => boolean;
  */
 function lookup(list: List, work: Work): Contains {
   if (list.length > 3 && list.every(isHashable)) {
-    work.spend(list.length);
+    work.spend(list.length * 8);
     const keys = new Set(list.map(keyOf));
     return (value) => {
       work.spend(1);

@@ -1,0 +1,204 @@
+import { describe, expect, it } from 'vitest';
+import { compileExpression } from './compile.js';
+import type { Activation } from './expression.js';
+import { outputOf } from './json.js';
+import { Unanswerable } from './unanswerable.js';
+import { Unsupported } from './unsupported.js';
+import { emptyMap, failed, mapOf, type CelValue, type Json } from './value.js';
+import { Work } from './work.js';
+
+const names = { variables: new Set<string>(), constants: new Set(['limit']), onVariable: () => undefined };
+
+/** What an expression comes to, as an output would show it. */
+function of(text: string, attr: Readonly<Record<string, CelValue>> = {}, work = new Work()): Json | undefined {
+  const activation: Activation = {
+    principal: { id: 'p', roles: ['member'], attr: emptyMap() },
+    resource: { kind: 'note', id: '1', attr: mapOf(Object.entries(attr)) },
+    scope: '',
+    policyVersion: 'default',
+    variables: emptyMap(),
+    constants: mapOf([['limit', 3]]),
+    globals: mapOf([['region', 'eu']]),
+    runtime: { effectiveDerivedRoles: ['owner'], nowMs: Date.UTC(2024, 0, 1) },
+    locals: [],
+    work,
+  };
+  const value = compileExpression(text, names).evaluate(activation);
+  return value === failed ? undefined : outputOf(value);
+}
+
+/** Each was asked of Cerbos 0.51. */
+const asInCerbos: readonly (readonly [string, Json | undefined])[] = [
+  // Times.
+  ['timestamp("2020-01-01T10:00:00+01:00")', '2020-01-01T10:00:00+01:00'],
+  ['timestamp("2020-01-01T10:00:00+01:00").getHours()', 9],
+  ['timestamp("2020-01-01T10:00:00Z").getHours("America/New_York")', 5],
+  ['timestamp("2020-01-01T10:00:00Z").getHours("us/central")', undefined],
+  ['timestamp("2020-01-01T10:00:00Z").getMinutes("-05:30")', 30],
+  ['timestamp("1800-01-01T10:00:00Z").getSeconds("Europe/Berlin")', 28],
+  ['timestamp("2020-06-01T10:00:00,5Z")', '2020-06-01T10:00:00.5Z'],
+  ['timestamp("2020-06-01T10:00:00+24:00")', '2020-06-01T10:00:00+24:00'],
+  ['timestamp("2020-02-30T10:00:00Z")', undefined],
+  ['timestamp("0001-01-01T00:00:00Z") - duration("1ns")', undefined],
+  ['timestamp("9999-12-31T23:59:59.999999999Z")', '9999-12-31T23:59:59.999999999Z'],
+  ['timestamp("9999-12-31T23:59:59Z") - timestamp("0001-01-01T00:00:00Z")', undefined],
+  ['timestamp(5) - timestamp(1)', '4s'],
+  ['now() - timestamp("2023-12-31T23:59:59Z")', '1s'],
+  ['timeSince(timestamp("2023-12-31T00:00:00Z"))', '86400s'],
+  ['timestamp("0001-01-01T00:00:00Z").timeSince()', '9223372036.854776s'],
+  ['duration("-1.5s").getMilliseconds()', -1500],
+  ['duration("2562047h47m16.854775807s")', '9223372036.854776s'],
+  ['duration("2562047h47m16.854775808s")', undefined],
+  ['duration("1d")', undefined],
+  ['string(duration("1ns"))', '0.000000001s'],
+  // Conversions.
+  ['int(9223372036854774784.0)', '9223372036854774784'],
+  ['int(-9223372036854775808.0)', undefined],
+  ['int("+12")', 12],
+  ['uint("+12")', undefined],
+  ['uint(-0.9)', undefined],
+  ['double("1e400")', undefined],
+  ['string(double("-infinity"))', '-Inf'],
+  ['bool("True")', true],
+  ['bool("tRUE")', undefined],
+  ['string(b"\\xff")', undefined],
+  ['bytes("é")', 'w6k='],
+  ['type(R.attr.missing) == int', undefined],
+  ['type(now()) == google.protobuf.Timestamp', true],
+  ['type(1)', '<failed to convert evaluation to protobuf value>'],
+  // Numbers.
+  ['18446744073709551615u + 1u', undefined],
+  ['18446744073709551615u', '18446744073709551615'],
+  ['9007199254740993 > 9007199254740992.0', false],
+  ['dyn(1u) == 1.0', true],
+  ['-9223372036854775808', '-9223372036854775808'],
+  ['math.greatest(1, 1.0)', 1],
+  ['math.bitShiftRight(-1024, 3)', '2305843009213693824'],
+  ['math.round(0.49999999999999994)', 0],
+  ['math.abs(-9223372036854775808)', undefined],
+  // Text.
+  ['"a\u{1f600}b".indexOf("b")', 2],
+  ['"abc".indexOf("c", 3)', -1],
+  ['"abc".indexOf("", -10)', -10],
+  ['"a\u{1f600}c".replace("", "-", 10)', '-a-\u{1f600}-c-'],
+  ['"".split("")', []],
+  ['"abc".substring(2, 1)', undefined],
+  ['"\\u00a0\\u0085x\\ufeff".trim()', 'x\ufeff'],
+  [
+    '"%.0f %e %s".format([2.5, 0.0, [1e21, {"b": 1, "a": null}]])',
+    '2 0.000000e+00 [1000000000000000000000, {a: null, b: 1}]',
+  ],
+  ['"K".matches("(?i)k")', true],
+  // Lists and maps.
+  ['[3.0, 1.0].sort()', [1, 3]],
+  ['dyn([1, 2.0]).sort()', undefined],
+  ['[1, 1.0, 1u, "a", null].distinct()', [1, 'a', null]],
+  ['[1, [2, [3]]].flatten()', [1, 2, [3]]],
+  ['lists.range(-1)', []],
+  ['[3, 1, 2].sortBy(v, -v)', [3, 2, 1]],
+  ['hasIntersection(dyn([1.0]), dyn([1, 2, 3]))', true],
+  ['hasIntersection(dyn([1.0]), dyn([1, 2, 3, 4]))', false],
+  ['intersect([1, 2, 3], [2, 1])', [2, 1]],
+  ['except(R.attr.missing2, ["a"]).map(v, string(v))', undefined],
+  ['[5, 6].transformMapEntry(i, v, {string(v): i})', { '5': 0, '6': 1 }],
+  ['[5, 5].transformMapEntry(i, v, {v: i})', undefined],
+  ['[5, 6].exists(i, v, i == 1 && v == 6)', true],
+  ['{1: "a"}[dyn(1u)]', 'a'],
+  ['{1: null}[1] == null', true],
+  ['cel.bind(x, R.attr.missing, x == 1 || true)', true],
+  ['has(R.scope) || has(request.aux_data)', false],
+  ['G.region + string(G.missing == null)', 'eutrue'],
+  ['"owner" in runtime.effectiveDerivedRoles', true],
+  ['request.auxData.jwt', {}],
+  // Hierarchies, workloads, addresses.
+  ['hierarchy("a.b").commonAncestors(hierarchy("a.c")) == hierarchy("a")', true],
+  ['hierarchy("a.b").siblingOf(hierarchy("a.b"))', true],
+  ['hierarchy("a") == dyn("a")', undefined],
+  ['dyn(hierarchy("a")) != 1', true],
+  ['spiffeID("spiffe://td/a/../b")', undefined],
+  ['spiffeMatchTrustDomain("td").matchesID("spiffe://td/p")', true],
+  ['"::ffff:10.0.0.1".inIPAddrRange("10.0.0.0/8")', true],
+  ['"010.0.0.1".inIPAddrRange("10.0.0.0/8")', undefined],
+  ['"10.1".inIPAddrRange("10.0.0.0/8")', undefined],
+  ['"fe80::1%eth0".inIPAddrRange("fe80::/10")', undefined],
+  ['base64.decode("aGVsbG8")', 'aGVsbG8='],
+];
+
+describe('an expression', () => {
+  it.each(asInCerbos)('comes to what it does in Cerbos: %s', (text, expected) => {
+    expect(of(text)).toEqual(expected);
+  });
+
+  it('takes only the form of a function that Cerbos takes, where one list may be anything', () => {
+    expect(of('except(R.attr.l, ["b"]).map(v, string(v))', { l: ['a'] })).toEqual(['a']);
+    expect(of('except(R.attr.l, ["b"]).map(v, string(v))', { l: [1] })).toBeUndefined();
+    expect(of('R.attr.l.map(v, string(v))', { l: [1] })).toEqual(['1']);
+  });
+
+  it.each([
+    ['an order of equal keys that Go has made up', 'lists.range(13).sortBy(v, 1)'],
+    ['the time zone of the machine', 'now().getHours("Local")'],
+    ['hexadecimal digits', 'double(R.attr.x)'],
+    ['a list with what cannot be compared', '[dyn(hierarchy("a"))] == [dyn("a")]'],
+    ['a map with a number twice', '{1: "a", 1u: "b"}'],
+    ['a hierarchy as a key', 'hierarchy("a") in {"a": dyn(1)}'],
+    ['timestamps that Go looks up', 'except([now()], [now(), now(), now(), now()])'],
+  ])('is not answered where it comes to %s', (_name, text) => {
+    expect(() => of(text, { x: '0x1p3' })).toThrow(Unanswerable);
+  });
+
+  it.each([
+    ['a raw literal with a backslash before its end', String.raw`r'\' == '\''`],
+    ['bytes beyond ASCII', 'b"é" == b""'],
+    ['a variable of a macro that hides a namespace', '[1].map(math, math)'],
+    ['a variable twice', '[1].exists(x, x, true)'],
+    ['`id` of a trust domain, which is none', 'spiffeTrustDomain("a").id() == "a"'],
+  ])('is refused with %s', (_name, text) => {
+    expect(() => compileExpression(text, names)).toThrow(Unsupported);
+  });
+});
+
+describe('the bound on work', () => {
+  const many = Array.from({ length: 10_000 }, (_, index) => index);
+
+  it.each([
+    ['macros within macros', 'R.attr.l.exists(a, R.attr.l.exists(b, a + b < 0.0))'],
+    ['macros of two variables', 'R.attr.l.all(i, a, R.attr.l.all(j, b, a + b >= 0.0))'],
+    ['look-ups in a list', 'R.attr.l.all(a, [a, "x"] in R.attr.l || true)'],
+    ['the same list many times over', 'R.attr.l.all(a, R.attr.l == R.attr.l)'],
+    ['a list that doubles', doubled('R.attr.l', 12)],
+    ['text that doubles', doubled('R.attr.text', 12)],
+    ['a range', 'size(lists.range(9000000000)) > 0'],
+    ['items that are all distinct', 'size(R.attr.l.distinct()) > 0'],
+    ['regular expressions', 'R.attr.l.exists(a, R.attr.text.matches("(x+x+)+y|z"))'],
+    ['intersections', 'R.attr.l.exists(a, hasIntersection(R.attr.l, ["x", null]))'],
+  ])('ends %s', (_name, text) => {
+    expect(() => of(text, { l: many, text: 'x'.repeat(20_000) })).toThrow(Unanswerable);
+  });
+
+  it('leaves what policies do', () => {
+    const list = many.slice(0, 200);
+    expect(of('R.attr.l.all(a, R.attr.l.exists(b, a == b))', { l: list })).toBe(true);
+  });
+
+  it('is one for all that a question evaluates', () => {
+    const work = new Work(50);
+    expect(of('R.attr.l.all(a, a >= 0.0)', { l: [1, 2] }, work)).toBe(true);
+    expect(() => of('R.attr.l.all(a, a >= 0.0)', { l: many.slice(0, 20) }, work)).toThrow(Unanswerable);
+  });
+
+  it('ends a pattern that comes with the question and is too large', () => {
+    expect(() => of('"a".matches(R.attr.p)', { p: '(a{900}){2}' })).toThrow(Unanswerable);
+    expect(() => of('"a".matches(R.attr.p)', { p: 'a'.repeat(300) })).toThrow(Unanswerable);
+    expect(of('"a".matches(R.attr.p)', { p: 'a|b' })).toBe(true);
+  });
+});
+
+/** Bindings, each of which doubles what the one before has. */
+function doubled(start: string, count: number): string {
+  const bindings = Array.from({ length: count }, (_, index) => {
+    const before = index === 0 ? start : `a${String(index)}`;
+    return `cel.bind(a${String(index + 1)}, ${before} + ${before}, `;
+  });
+  return `${bindings.join('')}size(a${String(count)}) > 0${')'.repeat(count)}`;
+}
