@@ -236,6 +236,7 @@ describe('loading', () => {
     ['a keyword further down', '{"items":{"not":{"multipleOf":2}}}', '`items.not.multipleOf`'],
     ['a format', '{"properties":{"x":{"format":"email"}}}', '`properties.x.format`'],
     ['a reference that leads out', '{"$ref":"https://example.com/x"}', '`$ref`'],
+    ['an anchor', '{"$ref":"#x","$defs":{"x":{}}}', '`$ref`'],
     ['a reference to nothing', '{"$ref":"#/$defs/x","$defs":{"constructor":{}}}', 'leads nowhere'],
     ['a reference to what objects inherit', '{"$ref":"#/$defs/constructor","$defs":{}}', 'leads nowhere'],
     ['a reference to a file that is not there', '{"$ref":"cerbos:///other.json"}', '`other.json`'],

@@ -47,9 +47,8 @@ function requireJson(value: unknown, depth: number): void {
   }
 }
 
-/** By index, so that a hole in the list is looked at as well. */
 function requireList(list: readonly unknown[], depth: number): void {
-  for (let index = 0; index < list.length; index++) requireJson(list[index], depth + 1);
+  for (const item of list) requireJson(item, depth + 1);
 }
 
 function requireMap(map: object, depth: number): void {

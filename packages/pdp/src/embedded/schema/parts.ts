@@ -33,14 +33,17 @@ export function matcherAt(pattern: unknown, at: SchemaPlace): (text: string) => 
   }
 }
 
+/** A file of the folder, a way in a file, or both. */
+const referenceForm = /^(?:cerbos:\/\/\/([\w.\-/]+))?(?:#((?:\/[^/#]*)*))?$/;
+
 export function referenceAt(
   value: unknown,
   at: SchemaPlace,
 ): { readonly file: string; readonly path: readonly string[] } {
-  const [, file, pointer = ''] =
-    (typeof value === 'string' && /^(?:cerbos:\/\/\/([\w.\-/]+))?(?:#((?:\/[^/#]*)*))?$/.exec(value)) || [];
-  if (typeof value !== 'string' || value === '' || (file === undefined && !value.startsWith('#')))
-    throw new UnsupportedSchema(at, 'only references to schemas of the folder are supported');
+  const match = typeof value === 'string' ? referenceForm.exec(value) : null;
+  if (match === null || match[0] === '')
+    throw new UnsupportedSchema(at, 'only references to schemas of the folder, by path, are supported');
+  const [, file, pointer = ''] = match;
   const names = pointer.split('/').slice(1);
   if (names.some((name) => name.includes('%')))
     throw new UnsupportedSchema(at, 'escapes in references are not supported');
