@@ -1,13 +1,13 @@
-import { watch, type FSWatcher } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { PortcullisError, type Attributes, type PolicyDecisionPoint } from '@portcullis/core';
+import { folderState, followFolder } from '../policies/follow-folder.js';
 import type { PolicyFinding } from '../policies/lint.js';
 import { cerbosBinary } from './binary.js';
 import { cerbos, type CerbosOptions } from './client.js';
 import { startEngine, type EngineLog, type EngineProcess } from './process.js';
-import { folderState, takeSnapshot, type PolicySnapshot } from './snapshot.js';
+import { takeSnapshot, type PolicySnapshot } from './snapshot.js';
 
 /** How the engine is run. */
 export interface SidecarOptions extends Omit<CerbosOptions, 'tls'> {
@@ -36,7 +36,7 @@ export interface SidecarOptions extends Omit<CerbosOptions, 'tls'> {
 
 /** A PDP that runs as a child of this process. */
 export interface Sidecar extends PolicyDecisionPoint {
-  /** The hash of the policies that decide now. */
+  /** Which policies decide now: the same for the same policies, in an engine of another kind as well. */
   readonly revision: string;
   /** The process id of the engine's supervisor. */
   readonly pid: number;
@@ -110,19 +110,6 @@ export async function cerbosSidecar(options: SidecarOptions): Promise<Sidecar> {
 
   const isOver = (): boolean => closed;
 
-  /** Changes run one after the other. */
-  let work: Promise<void> = Promise.resolve();
-  const inTurn = (change: () => Promise<void>): void => {
-    work = work.then(change).catch((error: unknown) => {
-      if (!closed)
-        onPolicyError(
-          error instanceof PortcullisError
-            ? error
-            : new PortcullisError('pdp_unavailable', 'the engine cannot be changed', { cause: error }),
-        );
-    });
-  };
-
   async function replace(snapshot: PolicySnapshot): Promise<void> {
     const previous = current;
     const generation = await start(snapshot);
@@ -157,7 +144,9 @@ export async function cerbosSidecar(options: SidecarOptions): Promise<Sidecar> {
 
   function recoverAfter(dead: Generation, waitMs: number): void {
     if (isOver() || current !== dead) return;
-    setTimeout(() => inTurn(() => recover(dead, waitMs)), waitMs).unref();
+    setTimeout(() => {
+      follower.inTurn(() => recover(dead, waitMs));
+    }, waitMs).unref();
   }
 
   async function recover(dead: Generation, waitMs: number): Promise<void> {
@@ -173,50 +162,22 @@ export async function cerbosSidecar(options: SidecarOptions): Promise<Sidecar> {
     await end(dead);
   }
 
-  async function look(): Promise<void> {
-    if (closed) return;
-    const seen = await folderState(source);
-    if (seen === state) return;
-    state = seen;
-    const snapshot = await snapshotOf();
-    if ((await folderState(source)) !== seen) {
-      // Somebody is still writing: what was copied may be half an edit.
-      state = '';
-      await rm(snapshot.folder, { recursive: true, force: true });
-      lookSoon();
-      return;
-    }
+  async function serve(snapshot: PolicySnapshot): Promise<void> {
     if (snapshot.revision === current.snapshot.revision) return;
-    try {
-      await replace(snapshot);
-    } catch (error) {
-      // The edit is good and the engine is not: try again at the next look.
-      state = '';
-      throw error;
-    }
+    await replace(snapshot);
     options.onPolicyChange?.({ revision: snapshot.revision, warnings: snapshot.warnings });
   }
 
-  let soon: NodeJS.Timeout | undefined;
-  function lookSoon(): void {
-    if (closed) return;
-    clearTimeout(soon);
-    soon = setTimeout(() => {
-      inTurn(look);
-    }, settleMs);
-    soon.unref();
-  }
-
   superviseCurrent();
-  const watcher = watchFolder(source, lookSoon);
-  const pollMs = options.pollMs ?? 1000;
-  const poll =
-    pollMs > 0
-      ? setInterval(() => {
-          inTurn(look);
-        }, pollMs)
-      : undefined;
-  poll?.unref();
+  const follower = followFolder({
+    folder: source,
+    state,
+    pollMs: options.pollMs ?? 1000,
+    take: snapshotOf,
+    discard: ({ folder }) => rm(folder, { recursive: true, force: true }),
+    serve,
+    onError: onPolicyError,
+  });
 
   return {
     engine: 'cerbos',
@@ -234,10 +195,7 @@ export async function cerbosSidecar(options: SidecarOptions): Promise<Sidecar> {
     async close() {
       if (closed) return;
       closed = true;
-      clearTimeout(soon);
-      clearInterval(poll);
-      watcher?.close();
-      await work;
+      await follower.close();
       await Promise.all([...alive].map(end));
       await rm(root, { recursive: true, force: true });
     },
@@ -247,17 +205,3 @@ export async function cerbosSidecar(options: SidecarOptions): Promise<Sidecar> {
 /** How long the first and the slowest attempt to bring a dead engine back wait, in milliseconds. */
 const firstRecoveryMs = 50;
 const lastRecoveryMs = 5000;
-
-/** How long a folder has to be quiet before an edit counts as finished, in milliseconds. */
-const settleMs = 150;
-
-/** Signals changes where the platform can; polling finds the rest. */
-function watchFolder(folder: string, onChange: () => void): FSWatcher | undefined {
-  try {
-    const watcher = watch(folder, { recursive: true, persistent: false }, onChange);
-    watcher.on('error', () => undefined);
-    return watcher;
-  } catch {
-    return undefined;
-  }
-}

@@ -1,29 +1,17 @@
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { cp, mkdir, readdir, readFile, stat } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { cp, mkdir } from 'node:fs/promises';
+import { relative } from 'node:path';
 import { PortcullisError } from '@portcullis/core';
 import { lintPolicies, type PolicyFinding } from '../policies/lint.js';
 import { readPolicies } from '../policies/read.js';
+import { revisionOfFolder } from '../policies/revision.js';
 
 /** A copy of a policy folder that was found good, which nobody edits any more. */
 export interface PolicySnapshot {
   readonly folder: string;
-  /** SHA-256 over the names and contents of all files, in hex: which policies decide. */
+  /** Which policies decide: SHA-256 over what they say, in hex. */
   readonly revision: string;
   readonly warnings: readonly PolicyFinding[];
-}
-
-/** A cheap sign of whether anything below a folder may have changed. */
-export async function folderState(folder: string): Promise<string> {
-  const files = await filesBelow(folder);
-  const states = await Promise.all(
-    files.map(async (file) => {
-      const { mtimeMs, size, ino } = await stat(file);
-      return `${file}\0${String(mtimeMs)}\0${String(size)}\0${String(ino)}`;
-    }),
-  );
-  return createHash('sha256').update(states.join('\n')).digest('hex');
 }
 
 /**
@@ -53,7 +41,7 @@ export async function takeSnapshot(
   await compile(binary, target);
   return {
     folder: target,
-    revision: await contentHash(target),
+    revision: await revisionOfFolder(target),
     warnings: findings.filter(({ severity }) => severity === 'warning'),
   };
 }
@@ -78,22 +66,4 @@ async function compile(binary: string, folder: string): Promise<void> {
       },
     );
   });
-}
-
-async function contentHash(folder: string): Promise<string> {
-  const hash = createHash('sha256');
-  for (const file of await filesBelow(folder)) {
-    const content = await readFile(file);
-    hash.update(`${relative(folder, file)}\0${String(content.byteLength)}\0`).update(content);
-  }
-  return hash.digest('hex');
-}
-
-async function filesBelow(folder: string): Promise<readonly string[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile() || entry.isSymbolicLink())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .filter((file) => !relative(folder, file).startsWith('.git'))
-    .sort();
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PortcullisError, tenantId, type Attributes, type CheckRequest } from '@portcullis/core';
-import { embedded, type EmbeddedOptions } from './embedded.js';
+import { embedded, type FolderOptions } from './embedded.js';
 
 let folder: string;
 beforeEach(() => {
@@ -37,7 +37,7 @@ function note(expression: string, more = ''): void {
     ].join('\n'),
   );
 }
-const load = (options: Partial<EmbeddedOptions> = {}) => embedded({ policies: folder, ...options });
+const load = (options: Partial<FolderOptions> = {}) => embedded({ policies: folder, ...options });
 const asking = (attr: Attributes = {}, more: Partial<CheckRequest> = {}): CheckRequest => ({
   principal: { id: 'p', roles: ['member'], attr: {} },
   scope: '',
@@ -163,7 +163,7 @@ describe('an embedded engine', () => {
 });
 
 describe('loading', () => {
-  const refusalOf = async (options: Partial<EmbeddedOptions> = {}): Promise<string> => {
+  const refusalOf = async (options: Partial<FolderOptions> = {}): Promise<string> => {
     const error: unknown = await load(options).catch((thrown: unknown) => thrown);
     if (!(error instanceof PortcullisError) || error.code !== 'policies_invalid') throw new Error('was not refused');
     return error.message;

@@ -7,21 +7,18 @@ import {
   type PlanRequest,
   type PolicyDecisionPoint,
 } from '@portcullis/core';
+import type { PolicyFinding } from '../policies/lint.js';
 import { unavailable } from '../unavailable.js';
-import { lintPolicies } from '../policies/lint.js';
-import { readPolicies } from '../policies/read.js';
 import { callIds } from './call-ids.js';
-import { compilePolicies } from './compile/compile.js';
 import { check, type Rulebook } from './evaluate/check.js';
 import { engine } from './evaluate/decisions.js';
-import { readFolder } from './load/folder.js';
+import { goodPolicies, type GoodPolicies } from './good-policies.js';
+import { readBundle } from './load/bundle.js';
 import { readGlobals } from './load/globals.js';
 import { answerPlan } from './plan/answer.js';
 
 /** How policies are evaluated in this process. */
-export interface EmbeddedOptions {
-  /** The folder with the policies: the same files that Cerbos reads. */
-  readonly policies: string;
+export interface EmbeddedSettings {
   /** Whether attributes that break their schema are a denial. @defaultValue `reject` */
   readonly schemaEnforcement?: 'none' | 'warn' | 'reject' | undefined;
   /** The policy version that is asked for. @defaultValue `default` */
@@ -32,12 +29,45 @@ export interface EmbeddedOptions {
   readonly allowWideningScopes?: boolean | undefined;
 }
 
+/** Policies from a folder, whose edits are followed. */
+export interface FolderOptions extends EmbeddedSettings {
+  /** The folder with the policies: the same files that Cerbos reads. */
+  readonly policies: string;
+  readonly bundle?: undefined;
+  /** How often the folder is looked at where no change is signalled, in milliseconds; 0 for never. @defaultValue 1000 */
+  readonly pollMs?: number | undefined;
+  /** Hears of an edit that is not served: the last good policies keep deciding. @defaultValue standard error */
+  readonly onPolicyError?: ((error: PortcullisError) => void) | undefined;
+  /** Hears of an edit that is live. */
+  readonly onPolicyChange?:
+    ((change: { readonly revision: string; readonly warnings: readonly PolicyFinding[] }) => void) | undefined;
+}
+
+/** Policies from a bundle, which is one text and never changes. */
+export interface BundleOptions extends EmbeddedSettings {
+  /** What {@link bundlePolicies}, or `portcullis policies build`, wrote. */
+  readonly bundle: string | Uint8Array;
+  readonly policies?: undefined;
+  /** The revision that has to be in the bundle; with any other, nothing is loaded. */
+  readonly revision?: string | undefined;
+}
+
+/** Where the policies are, and how they are evaluated. */
+export type EmbeddedOptions = FolderOptions | BundleOptions;
+
+/** Policies that are evaluated in this process. */
+export interface EmbeddedEngine extends PolicyDecisionPoint {
+  /** Which policies decide now: the same for the same policies, in an engine of another kind as well. */
+  readonly revision: string;
+}
+
 /**
  * Evaluates Cerbos policies in this process: the same files, the same decisions, no engine beside it.
  *
- * The policies are read once. What this engine does not know in them (a function, a field, a wildcard) is refused
- * here, with file and line, so that nothing is ever decided on half a policy. `plan` is not there yet, and fails with
- * `pdp_unavailable`; so does a check that cannot be answered.
+ * What this engine does not know in them (a function, a field, a wildcard) is refused when they are loaded, with file
+ * and line, so that nothing is ever decided on half a policy. Edits of a folder are followed: each is read and compiled
+ * as a whole, and then decides from one question to the next; a broken one is reported and changes nothing. A question
+ * that cannot be answered fails with `pdp_unavailable`.
  *
  * @throws PortcullisError `policies_invalid`
  * @example
@@ -48,36 +78,43 @@ export interface EmbeddedOptions {
  * await pdp.close();
  * ```
  */
-export async function embedded(options: EmbeddedOptions): Promise<PolicyDecisionPoint> {
-  const folder = resolve(options.policies);
-  if (options.allowWideningScopes !== true) await refuseWhatLintFinds(folder);
-  const contents = await readFolder(folder);
-  const rulebook: Rulebook = {
-    table: compilePolicies(contents),
-    revision: contents.revision,
+export async function embedded(options: EmbeddedOptions): Promise<EmbeddedEngine> {
+  const settings = {
     policyVersion: options.policyVersion ?? 'default',
     rejects: (options.schemaEnforcement ?? 'reject') === 'reject',
     globals: readGlobals(options.globals ?? {}),
   };
+  const rulebookOf = ({ table, revision }: GoodPolicies): Rulebook => ({ table, revision, ...settings });
+  let rulebook: Rulebook;
+  let stop = (): Promise<void> => Promise.resolve();
+  if (options.bundle === undefined) {
+    // Only here, so that whoever ships a bundle needs no file system.
+    const { followPolicies } = await import('./follow-policies.js');
+    const followed = await followPolicies(resolve(options.policies), options, (policies) => {
+      rulebook = rulebookOf(policies);
+    });
+    rulebook = rulebookOf(followed.policies);
+    stop = followed.close;
+  } else rulebook = rulebookOf(fromBundle(options));
+
   const nextCallId = callIds();
   let closed = false;
 
-  function refuseLate(signal: AbortSignal | undefined) {
+  function refuseLate(signal: AbortSignal | undefined): void {
     if (closed) throw unavailable('the engine is closed');
     if (signal?.aborted === true) throw unavailable('the caller gave up', signal.reason);
   }
 
-  function answer(request: CheckRequest, signal: AbortSignal | undefined) {
-    refuseLate(signal);
-    refuseRepeatedActions(request);
-    return check(rulebook, request, nextCallId());
-  }
-
   return {
     engine,
+    get revision() {
+      return rulebook.revision;
+    },
     check(request: CheckRequest, { signal }: CallOptions = {}) {
       try {
-        return Promise.resolve(answer(request, signal));
+        refuseLate(signal);
+        refuseRepeatedActions(request);
+        return Promise.resolve(check(rulebook, request, nextCallId()));
       } catch (error) {
         return Promise.reject(failureOf(error));
       }
@@ -90,17 +127,22 @@ export async function embedded(options: EmbeddedOptions): Promise<PolicyDecision
         return Promise.reject(failureOf(error));
       }
     },
-    close() {
+    async close() {
       closed = true;
-      return Promise.resolve();
+      await stop();
     },
   };
 }
 
-async function refuseWhatLintFinds(folder: string): Promise<void> {
-  const errors = lintPolicies(await readPolicies(folder)).filter(({ severity }) => severity === 'error');
-  if (errors.length > 0)
-    throw new PortcullisError('policies_invalid', errors.map(({ file, message }) => `${file}: ${message}`).join('\n'));
+function fromBundle({ bundle, revision, allowWideningScopes }: BundleOptions): GoodPolicies {
+  const text = typeof bundle === 'string' ? bundle : new TextDecoder('utf-8', { fatal: true }).decode(bundle);
+  const folder = readBundle(text);
+  if (revision !== undefined && folder.revision !== revision)
+    throw new PortcullisError(
+      'policies_invalid',
+      `the bundle is of the revision ${folder.revision}, and not ${revision}`,
+    );
+  return goodPolicies(folder, { allowWideningScopes });
 }
 
 /** A mistake of the calling code, and no failure of the engine. */

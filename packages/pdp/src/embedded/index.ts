@@ -1,3 +1,11 @@
-export { embedded, type EmbeddedOptions } from './embedded.js';
+export { bundlePolicies, type PolicyBundle } from './bundle-policies.js';
+export {
+  embedded,
+  type BundleOptions,
+  type EmbeddedEngine,
+  type EmbeddedOptions,
+  type EmbeddedSettings,
+  type FolderOptions,
+} from './embedded.js';
 export { testPolicies, type PolicyTestOptions } from '../policies/suites/run-suites.js';
 export type { CaseReport, PolicyTestReport, SuiteReport, TestResult } from '../policies/suites/report.js';

@@ -1,9 +1,9 @@
-import { readdir, readFile } from 'node:fs/promises';
-import { join, relative, sep } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { isNode, LineCounter, parseAllDocuments, type Document } from 'yaml';
 import { PortcullisError } from '@portcullis/core';
-import { policyFiles } from '../../policies/read.js';
-import { policyRevision } from '../../policies/revision.js';
+import { policyFiles, schemaFiles } from '../../policies/read.js';
+import { revisionOf } from '../../policies/revision.js';
 import { cleverYaml } from './clever-yaml.js';
 import { policyDocument, type PolicyDocumentOf } from './document.js';
 import { refusal, type Place } from './place.js';
@@ -34,9 +34,8 @@ export async function readFolder(folder: string): Promise<PolicyFolder> {
     files.map(async (file) => readPolicyFile(file, await readFile(join(folder, file), 'utf8'))),
   );
   const policies = read.flat();
-  const schemas = await readSchemas(join(folder, '_schemas'));
-  const revision = policyRevision({ documents: policies.map(({ document }) => document), schemas });
-  return { policies, schemas, revision };
+  const schemas = await readSchemas(folder);
+  return { policies, schemas, revision: revisionOf({ documents: policies.map(({ document }) => document), schemas }) };
 }
 
 function readPolicyFile(file: string, text: string): readonly Loaded[] {
@@ -81,17 +80,9 @@ function placeOf(file: string, document: Document, lines: LineCounter): Place {
 }
 
 async function readSchemas(folder: string): Promise<ReadonlyMap<string, unknown>> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch((error: unknown) => {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
-    throw new PortcullisError('policies_invalid', 'the folder `_schemas` cannot be read', { cause: error });
-  });
   const schemas = new Map<string, unknown>();
-  for (const entry of entries) {
-    if (!entry.isFile() || !entry.name.endsWith('.json')) continue;
-    const path = join(entry.parentPath, entry.name);
-    const file = relative(folder, path).split(sep).join('/');
-    schemas.set(file, readSchema(file, await readFile(path, 'utf8')));
-  }
+  for (const file of await schemaFiles(folder))
+    schemas.set(file, readSchema(file, await readFile(join(folder, '_schemas', file), 'utf8')));
   return schemas;
 }
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { tenantId, type Attributes, type Plan, type PlanExpression, type PlanRequest } from '@portcullis/core';
-import { embedded, type EmbeddedOptions } from '../embedded.js';
+import { embedded, type FolderOptions } from '../embedded.js';
 
 let folder: string;
 beforeEach(() => {
@@ -31,7 +31,7 @@ const note = (rules: readonly object[], more: object = {}) => ({
   resourcePolicy: { resource: 'note', version: 'default', rules, ...more },
 });
 
-async function planned(request: Partial<PlanRequest> = {}, options: Partial<EmbeddedOptions> = {}): Promise<Plan> {
+async function planned(request: Partial<PlanRequest> = {}, options: Partial<FolderOptions> = {}): Promise<Plan> {
   const pdp = await embedded({ policies: folder, allowWideningScopes: true, ...options });
   return pdp.plan({
     principal: { id: 'alice', roles: ['member'], attr: { team: 'red', teams: ['red', 'blue'], none: [], n: 2 } },
@@ -44,7 +44,7 @@ async function planned(request: Partial<PlanRequest> = {}, options: Partial<Embe
 }
 
 /** A plan, short. */
-async function text(request: Partial<PlanRequest> = {}, options: Partial<EmbeddedOptions> = {}): Promise<string> {
+async function text(request: Partial<PlanRequest> = {}, options: Partial<FolderOptions> = {}): Promise<string> {
   const plan = await planned(request, options);
   return plan.outcome === 'conditional' ? written(plan.condition) : plan.outcome;
 }
