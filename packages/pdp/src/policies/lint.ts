@@ -1,9 +1,11 @@
+import { z } from 'zod';
 import type { PolicyDocument } from '@portcullis/core';
 
 /** Something about a policy that the engine accepts and a reviewer should not. */
 export interface PolicyFinding {
   readonly severity: 'error' | 'warning';
-  readonly rule: 'scope_may_widen' | 'deny_may_err' | 'role_without_rules' | 'role_conditions_mix';
+  readonly rule:
+    'scope_may_widen' | 'deny_may_err' | 'role_without_rules' | 'role_conditions_mix' | 'scope_without_schema';
   readonly file: string;
   readonly message: string;
 }
@@ -16,12 +18,51 @@ export interface PolicyFinding {
  * `has(…)`; where the attribute is missing the condition errs, and a rule that errs does not deny.
  * `role_without_rules` (error): a role policy without rules has all that its parents have. `role_conditions_mix` (error):
  * a role policy with conditions on `*` and on a named kind; asked for several actions at once, Cerbos 0.51 takes one
- * condition for the other.
+ * condition for the other. `scope_without_schema` (warning): a scope has policies, but none for a kind whose base policy
+ * has schemas; in that scope, attributes of the kind are not validated.
  *
  * @see https://docs.cerbos.dev/cerbos/latest/policies/scoped_policies
  */
 export function lintPolicies(policies: readonly PolicyDocument[]): readonly PolicyFinding[] {
-  return policies.flatMap((policy) => [...scopeFindings(policy), ...denyFindings(policy), ...roleFindings(policy)]);
+  return [
+    ...policies.flatMap((policy) => [...scopeFindings(policy), ...denyFindings(policy), ...roleFindings(policy)]),
+    ...schemaFindings(policies),
+  ];
+}
+
+const withSchemas = z.object({
+  resourcePolicy: z.object({
+    schemas: z.object({ principalSchema: z.unknown().optional(), resourceSchema: z.unknown().optional() }),
+  }),
+});
+
+function hasSchemas({ text }: PolicyDocument): boolean {
+  const { data } = withSchemas.safeParse(JSON.parse(text));
+  const schemas = data?.resourcePolicy.schemas;
+  return schemas?.principalSchema !== undefined || schemas?.resourceSchema !== undefined;
+}
+
+/** The schemas that count are those of the policy of the scope that is asked in; where there is none, none count. */
+function schemaFindings(policies: readonly PolicyDocument[]): readonly PolicyFinding[] {
+  const resources = policies.filter(({ kind }) => kind === 'resource');
+  const scopes = new Set(
+    policies.filter(({ kind }) => kind === 'resource' || kind === 'role').map(({ scope }) => scope),
+  );
+  return resources
+    .filter((policy) => policy.scope === '' && hasSchemas(policy))
+    .flatMap(({ name, version, file }) => {
+      const own = new Set(
+        resources.filter((one) => one.name === name && one.version === version).map(({ scope }) => scope),
+      );
+      return [...scopes]
+        .filter((scope) => scope !== '' && !own.has(scope))
+        .map((scope): PolicyFinding => ({
+          severity: 'warning',
+          rule: 'scope_without_schema',
+          file,
+          message: `the scope \`${scope}\` has policies, but none for the kind \`${name}\` in the version \`${version}\`: there, its attributes are not validated; add one without rules`,
+        }));
+    });
 }
 
 function scopeFindings(policy: PolicyDocument): readonly PolicyFinding[] {

@@ -132,4 +132,37 @@ describe('the lint', () => {
     const findings = lintPolicies(await readPolicies(folder));
     expect(findings.map((finding) => finding.rule)).toEqual(rule === undefined ? [] : [rule]);
   });
+
+  it('finds a scope in which attributes of a kind are not validated, until it has a policy for the kind', async () => {
+    const rules = async (): Promise<readonly string[]> =>
+      lintPolicies(await readPolicies(folder)).map(({ rule, file }) => `${rule} ${file}`);
+    const consent = '  scopePermissions: SCOPE_PERMISSIONS_REQUIRE_PARENTAL_CONSENT_FOR_ALLOWS\n';
+    const scoped = (kind: string, version = 'default'): string =>
+      base('    []\n', `  scope: acme\n${consent}`)
+        .replace('resource: note', `resource: ${kind}`)
+        .replace('version: default', `version: ${version}`);
+    const schemas = '  schemas: { resourceSchema: { ref: "cerbos:///note.json" } }\n';
+    write('note.yaml', base(allow, schemas));
+    write('memo.yaml', base(allow).replace('resource: note', 'resource: memo'));
+    expect(await rules()).toEqual([]);
+    write('acme.yaml', scoped('memo'));
+    expect(await rules()).toEqual(['scope_without_schema note.yaml']);
+    write('acme2.yaml', scoped('note', 'v2'));
+    expect(await rules()).toEqual(['scope_without_schema note.yaml']);
+    write('acme3.yaml', scoped('note'));
+    expect(await rules()).toEqual([]);
+    write('note.yaml', base(allow, '  schemas: {}\n'));
+    rmSync(join(folder, 'acme3.yaml'));
+    expect(await rules()).toEqual([]);
+  });
+
+  it('finds a scope with nothing but a role policy, too', async () => {
+    write('note.yaml', base(allow, '  schemas: { principalSchema: { ref: "cerbos:///p.json" } }\n'));
+    write(
+      'role.yaml',
+      'apiVersion: api.cerbos.dev/v1\nrolePolicy: { role: helper, scope: acme, rules: [{ resource: note, allowActions: [read] }] }\n',
+    );
+    const findings = lintPolicies(await readPolicies(folder));
+    expect(findings.map(({ severity, rule }) => `${severity} ${rule}`)).toEqual(['warning scope_without_schema']);
+  });
 });
