@@ -122,6 +122,29 @@ describe('casbin behind the port', () => {
     expect(why?.reason).toBe('the resource is another tenant’s');
   });
 
+  it('denies another tenant’s resource to a principal that says nothing of its tenant', async () => {
+    const pdp = await casbin({
+      model: rbacModel,
+      lines: lines('p, *, globex, *, *, allow', 'p, *, acme, *, *, allow'),
+    });
+    const principal: Principal = { id: 'test#alice', roles: ['member'], attr: {} };
+    expect(await effect(pdp, { principal })).toBe('allow');
+    expect(await effect(pdp, { principal, tenant: globex })).toBe('deny');
+    expect(await effect(pdp, { principal, scope: 'globex' })).toBe('deny');
+  });
+
+  it('denies where there is no line, also what a matcher allows without one', async () => {
+    const m = 'r.sub == "root" || (r.sub == p.sub && r.obj == p.obj && r.act == p.act)';
+    const pdp = await casbin({
+      model: model({ m }),
+      subject: 'id',
+      lines: lines('p, test#alice, acme, document, read'),
+    });
+    expect(await effect(pdp, { id: 'root' })).toBe('allow');
+    const there = principalOf(contextFor({ tenant: 'globex', subject: 'root' }));
+    expect(await effect(pdp, { principal: there, id: 'root', scope: 'globex', tenant: globex })).toBe('deny');
+  });
+
   it('keeps roles in their tenant', async () => {
     const pdp = await casbin({
       model: model(),
