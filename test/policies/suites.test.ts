@@ -217,6 +217,25 @@ describe('a suite has the same verdict in this process and by Cerbos', () => {
     expect(await both()).toMatchObject({ result: 'passed' });
   });
 
+  it('with a time and globals of its own', async () => {
+    write(
+      'note3.yaml',
+      note('v3', '', 'member').replace(
+        '[member] }',
+        `[member], condition: { match: { expr: 'now() == timestamp("2024-02-29T12:30:00.250Z") && G.limit / 2.0 == 0.5' } } }`,
+      ),
+    );
+    const options = 'defaultPolicyVersion: v3, globals: { limit: 1 }';
+    const input = 'principals: [alice], resources: [mine], actions: [read]';
+    const expected = `principal: alice, resource: mine, ${allow}`;
+    suite(test(input, expected, `    options: { ${options}, now: "2024-02-29T12:30:00.250Z" }\n`));
+    expect(await both()).toMatchObject({ result: 'passed' });
+    suite(test(input, expected, `    options: { ${options}, now: "2024-02-29T12:30:00.251Z" }\n`));
+    expect(await both()).toMatchObject({ result: 'failed' });
+    suite(test(input, expected, `    options: { ${options} }\n`));
+    expect(await both()).toMatchObject({ result: 'errored' });
+  });
+
   it('with tests, or as a whole, skipped', async () => {
     suite(
       test(
@@ -308,6 +327,20 @@ describe('the runner of this process', () => {
     );
     suite(
       test('principals: [alice], resources: [scoped], actions: [read]', `principal: alice, resource: scoped, ${allow}`),
+    );
+    expect(await testPolicies({ policies: folder })).toMatchObject({ result: 'errored', counts: { errored: 1 } });
+  });
+
+  it('refuses what it cannot ask: auxiliary data, where a policy reads it', async () => {
+    const input = 'principals: [alice], resources: [mine], actions: [read], auxData: token';
+    suite(test(input, `principal: alice, resource: mine, ${allow}`), 'auxData: { token: { jwt: { a: 1 } } }\n');
+    expect(await testPolicies({ policies: folder })).toMatchObject({ result: 'passed' });
+    write(
+      'aux.yaml',
+      note('v3', '', 'admin').replace(
+        '[admin] }',
+        '[admin], condition: { match: { expr: "has(request.aux_data.jwt.a)" } } }',
+      ),
     );
     expect(await testPolicies({ policies: folder })).toMatchObject({ result: 'errored', counts: { errored: 1 } });
   });

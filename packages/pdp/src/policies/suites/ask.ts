@@ -4,7 +4,7 @@ import { compilePolicies } from '../../embedded/compile/compile.js';
 import { readAttributes } from '../../embedded/evaluate/attributes.js';
 import { verdictsOn } from '../../embedded/evaluate/check.js';
 import { toJson } from '../../embedded/evaluate/decisions.js';
-import { Question } from '../../embedded/evaluate/question.js';
+import { Question, type Asked } from '../../embedded/evaluate/question.js';
 import { readFolder } from '../../embedded/load/folder.js';
 import { readPolicies } from '../read.js';
 import { SuiteError, type TestCase } from './cases.js';
@@ -25,7 +25,7 @@ interface About {
   readonly resourceScopes: ReadonlySet<string>;
   readonly principalScopes: ReadonlySet<string>;
   readonly readsPrincipalScope: boolean;
-  readonly readsTime: boolean;
+  readonly readsAuxData: boolean;
 }
 
 const denied: Answer = { effect: 'deny', outputs: new Map() };
@@ -42,17 +42,39 @@ export async function askerOf(folder: string): Promise<Ask> {
     const where = placeOf(test, about);
     if (where === undefined) return test.actions.map(() => denied);
     const { principal, resource, options } = test;
-    const question = new Question({
+    const asked = {
       principal: { id: principal.id, roles: [...new Set(principal.roles)], attr: readAttributes(principal.attr) },
       resource: { kind: resource.kind, id: resource.id, attr: readAttributes(resource.attr) },
       ...where,
       globals: readAttributes(options?.globals ?? {}),
-    });
+    };
+    const question = new QuestionAt(asked, options?.now === undefined ? undefined : timeOf(options.now));
     return verdictsOn(table, question, test.actions, true).map(({ effect, outputs }) => ({
       effect,
       outputs: new Map(outputs.map(({ source, value }) => [source, value === failed ? undefined : toJson(value)])),
     }));
   };
+}
+
+/** A question at a time that its suite set; where none is set, one that asks for it cannot be answered. */
+class QuestionAt extends Question {
+  readonly #nowMs: number | undefined;
+
+  constructor(asked: Asked, nowMs: number | undefined) {
+    super(asked);
+    this.#nowMs = nowMs;
+  }
+
+  override get nowMs(): number {
+    if (this.#nowMs === undefined) throw new SuiteError('a policy reads the time: set the option `now`');
+    return this.#nowMs;
+  }
+}
+
+/** @throws SuiteError for what this engine's clock cannot show */
+function timeOf(text: string): number {
+  if (/\.\d{3}\d*[1-9]/.test(text)) throw new SuiteError('the option `now` is only supported to the millisecond');
+  return Date.parse(text);
 }
 
 function aboutOf(policies: readonly PolicyDocument[]): About {
@@ -62,8 +84,10 @@ function aboutOf(policies: readonly PolicyDocument[]): About {
     principals: new Set(policies.filter(({ kind }) => kind === 'principal').map(({ name }) => name)),
     resourceScopes: scopesOf('resource', 'role'),
     principalScopes: scopesOf('principal'),
-    readsPrincipalScope: policies.some(({ text }) => /\b(P|principal)\s*\.\s*(scope|policyVersion)\b/.test(text)),
-    readsTime: policies.some(({ text }) => /\b(now|timeSince)\s*\(/.test(text)),
+    readsPrincipalScope: policies.some(({ text }) =>
+      /\b(P|principal)\s*\.\s*(scope|policyVersion|policy_version)\b/.test(text),
+    ),
+    readsAuxData: policies.some(({ text }) => /\b(aux_data|auxData)\b/.test(text)),
   };
 }
 
@@ -77,7 +101,7 @@ function aboutOf(policies: readonly PolicyDocument[]): About {
  * @throws SuiteError where something can
  */
 function placeOf(
-  { principal, resource, options }: TestCase,
+  { principal, resource, options, auxData }: TestCase,
   about: About,
 ): { readonly scope: string; readonly policyVersion: string } | undefined {
   const defaultVersion = options?.defaultPolicyVersion ?? '';
@@ -89,7 +113,8 @@ function placeOf(
   const isSame = scope === scopeOf(principal) && policyVersion === versionOf(principal);
   if (!isSame && (hasOwn || about.readsPrincipalScope))
     throw new SuiteError('a principal and a resource of different scopes or versions are not supported');
-  if (options?.now !== undefined && about.readsTime) throw new SuiteError('the option `now` is not supported');
+  if (auxData !== '' && about.readsAuxData)
+    throw new SuiteError('auxiliary data is not supported: this engine is never given any');
   if (options?.lenientScopeSearch === true) return { scope, policyVersion };
   const isThere = about.resourceScopes.has(scope);
   const isOwnThere = hasOwn && about.principalScopes.has(scope);

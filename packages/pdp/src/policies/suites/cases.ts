@@ -26,6 +26,8 @@ export interface TestCase extends Expected {
   readonly resource: ResourceFixture;
   readonly actions: readonly string[];
   readonly options: TestOptions | undefined;
+  /** The name of its auxiliary data; empty without. */
+  readonly auxData: string;
   readonly skipReason: string | undefined;
 }
 
@@ -64,6 +66,7 @@ function casesOfTable(suite: TestSuite, table: TestTable, lookup: Lookup): reado
         principal: lookup.principal(principalName),
         resource: lookup.resource(resourceName),
         options: table.options ?? suite.options,
+        auxData: input.auxData,
         skipReason: skip ? skipReason : undefined,
       };
     }),
@@ -155,7 +158,7 @@ class Lookup {
     return this.#find('resources', 'resource', name);
   }
 
-  /** No policy that this engine takes reads it; a suite that names what is not there is wrong all the same. */
+  /** Whether or not any policy reads it: a suite that names what is not there is wrong. */
   refuseUnknownAuxData(name: string): void {
     if (name !== '') this.#find('auxData', 'auxData', name);
   }
