@@ -1,16 +1,16 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { index, presence, select } from './access.js';
-import { negated } from './arithmetic.js';
 import { aggregate } from './aggregate.js';
 import { binary } from './binary.js';
 import { callOf } from './call.js';
+import { minus, not, ternary } from './control.js';
 import type { Evaluate, Expression } from './expression.js';
 import { functions } from './functions.js';
 import { clockFunctions, timeSince } from './functions/times.js';
 import { constant, literal, negativeInt } from './literal.js';
+import { macroKind, macroVariables, variableKinds } from './macro-form.js';
 import { macros } from './macros.js';
 import { matching } from './matching.js';
-import type { Kind } from './kind.js';
 import { logical } from './operators.js';
 import { parseExpression } from './parse.js';
 import { fieldOf, type Message } from './request-fields.js';
@@ -18,7 +18,7 @@ import { timestampOfMs } from './timestamp.js';
 import { typeNames } from './type-value.js';
 import type { Typed } from './typed.js';
 import { Unsupported } from './unsupported.js';
-import { failed, member } from './value.js';
+import { member } from './value.js';
 
 export { mapOf } from './value.js';
 
@@ -302,55 +302,4 @@ class Compiler {
       item: name === 'filter' || name === 'sortBy' ? range.item : (result ?? body).kind,
     };
   }
-}
-
-/** The names of a macro's variables; nothing where it is none. */
-function macroVariables(name: string, args: readonly ASTNode[]): readonly string[] | undefined {
-  const isMacro = [...macros.keys()].some((key) => key.startsWith(`${name}/`));
-  if (!isMacro) return undefined;
-  const count = oneVariable.has(name) || (quantifiers.has(name) && args.length === 2) ? 1 : 2;
-  return args.slice(0, count).map((arg) => {
-    if (arg.op !== 'id') throw new Unsupported(`the macro \`${name}\` begins with a name`);
-    return arg.args;
-  });
-}
-
-const oneVariable = new Set(['map', 'filter', 'sortBy']);
-const quantifiers = new Set(['all', 'exists', 'exists_one', 'existsOne']);
-
-/** What is known of a macro's variables: of a list, they are an item, or an index and an item. */
-function variableKinds({ kind, item = 'dyn' }: Typed, count: number): readonly Kind[] {
-  if (kind !== 'list') return [];
-  return count === 1 ? [item] : ['int', item];
-}
-
-function macroKind(name: string): Kind {
-  if (quantifiers.has(name)) return 'bool';
-  return name === 'transformMap' || name === 'transformMapEntry' ? 'map' : 'list';
-}
-
-function ternary(condition: Evaluate, whenTrue: Typed, whenFalse: Typed): Typed {
-  const [one, other] = [whenTrue.evaluate, whenFalse.evaluate];
-  return {
-    evaluate: (activation) => {
-      const chosen = condition(activation);
-      if (typeof chosen !== 'boolean') return failed;
-      return chosen ? one(activation) : other(activation);
-    },
-    kind: whenTrue.kind === whenFalse.kind ? whenTrue.kind : 'dyn',
-    item: whenTrue.item === whenFalse.item ? whenTrue.item : undefined,
-  };
-}
-
-function not(value: Evaluate): Evaluate {
-  return (activation) => {
-    const result = value(activation);
-    return typeof result === 'boolean' ? !result : failed;
-  };
-}
-
-function minus({ evaluate, kind }: Typed): Typed {
-  if (!['int', 'double', 'dyn', 'null'].includes(kind))
-    throw new Unsupported(`a value of type ${kind} has no opposite`);
-  return { evaluate: (activation) => negated(evaluate(activation)), kind };
 }
