@@ -10,7 +10,7 @@ import type { CheckedModel } from './model.js';
 import { roleGraph, roleManager, type Asking, type RoleGraph } from './roles.js';
 
 /** Everything that is asked at one time: a subject or several, an object, an action, in one tenant. */
-export interface Asked {
+interface Asked {
   readonly tenant: string;
   readonly object: string;
   readonly action: string;

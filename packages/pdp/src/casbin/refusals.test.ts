@@ -113,7 +113,7 @@ describe('a model', () => {
     // reads other texts than are written
     [`${usual} && r.act == "a$&b"`, '`$` is not supported'],
     [`${usual} && r.act == 'read'`, 'in double quotes'],
-    [`${usual} && r.act == "a\\\\"`, 'the last line is not finished|in double quotes'],
+    [`${usual} && r.act == "a\\\\"`, 'in double quotes'],
     [`${usual} && r.act == "é"`, 'plain ASCII'],
     [`${usual} && r.act == "a in (b, c) in d (e, f)"`, 'in more than one way'],
     // cuts at a comment
@@ -123,9 +123,7 @@ describe('a model', () => {
     [`${usual} && `, 'model:10: the matcher cannot be read'],
     [`${usual} &&& r.act == p.act`, 'model: casbin refuses the model'],
   ])('with the matcher %s is refused', async (m, expected) => {
-    expect(await refusal({ model: model({ r: withAttributes, m }) })).toMatch(
-      new RegExp(expected.split('|').map(escaped).join('|')),
-    );
+    expect(await refusal({ model: model({ r: withAttributes, m }) })).toContain(expected);
   });
 
   it.each([
@@ -163,10 +161,6 @@ describe('a model', () => {
     expect(await refusal({ model: `${text}\\` })).toContain('not finished');
   });
 });
-
-function escaped(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-}
 
 describe('a line', () => {
   const withEffect = model({ p: 'sub, dom, obj, act, eft' });
