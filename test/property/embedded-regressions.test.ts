@@ -16,6 +16,15 @@ const expressions = {
   doubleAsText: 'string(R.attr.n)',
   astralOrder: 'R.attr.s < "\u{1f600}"',
   doubleIndex: 'R.attr.l[R.attr.i]',
+  memberThatIsNull: 'R.attr.m["x"] == null',
+  hierarchyAndNull: 'dyn(hierarchy("a")) == R.attr.z',
+  longAgo: 'timeSince(timestamp("0001-01-01T00:00:00Z")) > duration("2562047h")',
+  zeroWithExponent: '"%.2e".format([R.attr.n])',
+  believedItems: 'except(R.attr.l, ["b"]).map(v, string(v))',
+  numbersAsKeys: 'hasIntersection(R.attr.l, [1, 2, 3, 4])',
+  intOfGlobals: 'G.limit / 2 == 0 || G.deep.limits[0] / 2 == R.attr.n',
+  doubleOfGlobals: 'G.half + R.attr.n',
+  namesOfGlobals: '[G.on, G.no]',
 } as const;
 const head = { apiVersion: 'api.cerbos.dev/v1' };
 const allow = { actions: ['read'], effect: 'EFFECT_ALLOW', roles: ['*'] };
@@ -39,6 +48,28 @@ const policies: readonly object[] = [
   resource('memo', '', { schemas: { resourceSchema: { ref: 'cerbos:///memo.json' } }, rules: [allow] }),
   resource('letter', '', { schemas: { resourceSchema: { ref: 'cerbos:///memo.json' } }, rules: [allow] }),
   resource('letter', 'a', { scopePermissions: consent, rules: [] }),
+  // Derived roles see variables of their own, of which one errs.
+  {
+    ...head,
+    derivedRoles: {
+      name: 'owners',
+      variables: { local: { isOwner: 'R.attr.s == "a"', erred: 'R.attr.missing.x' } },
+      constants: { local: { zero: 0 } },
+      definitions: [
+        { name: 'owner', parentRoles: ['member'], condition: { match: { expr: 'V.isOwner && V.erred == null' } } },
+        { name: 'nobody', parentRoles: ['*'], condition: { match: { expr: 'R.attr.n < C.zero' } } },
+      ],
+    },
+  },
+  resource('owned', '', {
+    importDerivedRoles: ['owners'],
+    variables: { local: { isOwner: 'false' } },
+    rules: [
+      { ...allow, roles: [], derivedRoles: ['owner'] },
+      { ...allow, actions: ['{write,cond}*', '*:x'], condition: { match: { expr: '!V.isOwner' } } },
+      { ...allow, actions: ['none'], roles: [], derivedRoles: ['nobody'] },
+    ],
+  }),
   // A role policy forbids what it does not allow, for a kind that any policy of its scope speaks of.
   { ...head, rolePolicy: { role: 'helper', rules: [{ resource: 'memo', allowActions: ['write'] }] } },
   {
@@ -50,13 +81,14 @@ const policies: readonly object[] = [
     },
   },
 ];
-const kinds = [...Object.keys(expressions), 'memo', 'letter', 'unknown'];
+const kinds = [...Object.keys(expressions), 'owned', 'memo', 'letter', 'unknown'];
 const attributes: readonly Attributes[] = [
   {},
   { n: 1, s: '\uffee', z: null, l: ['a', 'b'], i: 1, m: { '1': 1 }, title: 'x' },
   { n: 1e6, s: {}, z: 1, l: {}, i: 1.5, m: [1] },
   { n: -0, s: 'a', z: [], l: [], i: -1, m: 'x' },
   { n: 999999.5, s: null, l: [[]], i: 0 },
+  { n: 0, m: { x: null }, l: [1, 2, 3], z: null },
   { n: 1e-5, s: '\u{1f601}', l: ['x'], i: '0' },
 ];
 
@@ -69,7 +101,10 @@ beforeAll(async () => {
 
   mkdirSync(join(folder, '_schemas'));
   writeFileSync(join(folder, '_schemas', 'memo.json'), JSON.stringify({ type: 'object', required: ['title'] }));
-  engines = await Promise.all([embedded({ policies: folder }), cerbosSidecar({ policies: folder, pollMs: 0 })]);
+  // Whole numbers are ints there, and names may be what is a boolean in YAML.
+  const globals = { limit: 1, half: 0.5, deep: { limits: [3] }, on: 1, no: 'no' };
+  const options = { policies: folder, globals };
+  engines = await Promise.all([embedded(options), cerbosSidecar({ ...options, pollMs: 0 })]);
 });
 afterAll(async () => {
   await Promise.all(engines.map((engine) => engine.close()));
