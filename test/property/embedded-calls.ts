@@ -400,7 +400,8 @@ function filled(form: string, depth: number): fc.Arbitrary<string> {
 export const call: fc.Arbitrary<string> = fc
   .constantFrom(...forms)
   .chain((form) => filled(form.slice(2), 2))
-  .filter((text) => text.length < 900);
+  // With a macro that makes entries of values that are types, in a condition, Cerbos 0.51 does not start.
+  .filter((text) => text.length < 900 && !(text.includes('type(') && text.includes('transformMapEntry')));
 
 const hostile = fc.oneof(
   fc.constantFrom<AttributeValue[]>(

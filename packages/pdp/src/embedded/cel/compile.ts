@@ -13,7 +13,7 @@ import { macros } from './macros.js';
 import { matching } from './matching.js';
 import { logical } from './operators.js';
 import { parseExpression } from './parse.js';
-import { fieldOf, type Message } from './request-fields.js';
+import { attributeOf, fieldOf, type Message } from './request-fields.js';
 import { timestampOfMs } from './timestamp.js';
 import { typeNames } from './type-value.js';
 import type { Typed } from './typed.js';
@@ -147,7 +147,13 @@ class Compiler {
   #select(operand: ASTNode, name: string): Typed {
     const type = typeNames.get(`${this.#path(operand) ?? ''}.${name}`);
     if (type !== undefined) return constant(type, 'type');
-    return this.#field(operand, name) ?? select(this.node(operand), name);
+    return this.#field(operand, name) ?? this.#attribute(operand, name) ?? select(this.node(operand), name);
+  }
+
+  #attribute(operand: ASTNode, name: string): Typed | undefined {
+    const message = operand.op === '.' && operand.args[1] === 'attr' ? this.#message(operand.args[0]) : undefined;
+    const evaluate = message === undefined ? undefined : attributeOf(message, name);
+    return evaluate === undefined ? undefined : { evaluate, kind: 'dyn' };
   }
 
   /** The names that a node is of, with dots, where the first is no variable. */

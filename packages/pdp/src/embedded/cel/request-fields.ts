@@ -1,6 +1,6 @@
 import type { Activation, Evaluate } from './expression.js';
 import type { Kind } from './kind.js';
-import { emptyMap } from './value.js';
+import { emptyMap, failed } from './value.js';
 
 /** What a request consists of: these have fields, which are known when the policies are loaded. */
 export type Message = 'request' | 'P' | 'R' | 'aux_data' | 'runtime';
@@ -71,4 +71,16 @@ const fields: Readonly<Record<Message, Readonly<Record<string, Field | Message>>
 /** A field of a message: a value, or a message again. */
 export function fieldOf(message: Message, name: string): Field | Message | undefined {
   return Object.hasOwn(fields[message], name) ? fields[message][name] : undefined;
+}
+
+/** An attribute, which is what most expressions begin with. */
+export function attributeOf(message: Message, name: string): Evaluate | undefined {
+  switch (message) {
+    case 'P':
+      return ({ principal: { attr } }) => (Object.hasOwn(attr, name) ? (attr[name] ?? null) : failed);
+    case 'R':
+      return ({ resource: { attr } }) => (Object.hasOwn(attr, name) ? (attr[name] ?? null) : failed);
+    default:
+      return undefined;
+  }
 }
