@@ -459,6 +459,13 @@ describe('functions for matchers', () => {
       const pdp = await casbin({ model: matching(name), lines: lines(`p, member, acme, ${pattern}, read`) });
       return Promise.all(all.map((kind) => effect(pdp, { kind })));
     };
+    // Also where casbin asks and not we: its own `keyMatch2` takes `ab` for `a|b`.
+    const m = 'g(r.sub, p.sub, r.dom) && r.obj == p.obj && keyMatch2(r.act, p.act)';
+    const byAction = await casbin({ model: model({ m }), lines: lines('p, member, acme, document, a|b') });
+    expect([await effect(byAction, { action: 'b' }), await effect(byAction, { action: 'ab' })]).toEqual([
+      'allow',
+      'deny',
+    ]);
     expect(await kinds('keyMatch', '/doc/*', '/doc/1', '/docs')).toEqual(['allow', 'deny']);
     expect(await kinds('keyMatch2', '/doc/:id', '/doc/1', '/doc/1/2', '/doc/')).toEqual(['allow', 'deny', 'deny']);
     expect(await kinds('keyMatch2', 'a|b', 'a', 'ab', 'xb')).toEqual(['allow', 'deny', 'deny']);
