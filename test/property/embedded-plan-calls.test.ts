@@ -35,7 +35,7 @@ async function engineOn(text: string): Promise<PolicyDecisionPoint | undefined> 
   const resourcePolicy = { resource: 'k', version: 'default', rules };
   writeFileSync(join(folder, 'k.json'), JSON.stringify({ apiVersion: 'api.cerbos.dev/v1', resourcePolicy }));
   try {
-    return await embedded({ policies: folder });
+    return await embedded({ policies: folder, pollMs: 0 });
   } catch (error) {
     if (error instanceof PortcullisError && error.code === 'policies_invalid') return undefined;
     throw error;
@@ -79,21 +79,25 @@ describe('a plan with calls of all functions', () => {
         const read =
           plan.outcome === 'conditional' ? planToCel(plan.condition) : String(plan.outcome === 'always_allowed');
         const planned = await engineOn(read);
-        if (planned === undefined) counts.unread++;
-        else
-          for (const row of rows) {
-            const attr = { ...row, ...shared };
-            const [checked, listed] = [await allows(pdp, place, attr), await allows(planned, 'condition', attr)];
-            if (checked === undefined || listed === undefined) continue;
-            counts.rows++;
-            if (listed) counts.allowed++;
-            if (checked && !listed && place === 'condition') counts.narrower++;
-            if (listed && !checked)
-              wrong.push(
-                `${place}: ${text}\n  plan ${read}\n  row ${JSON.stringify(attr)}\n  shared ${JSON.stringify(shared)}`,
-              );
-          }
+        if (planned === undefined) {
+          counts.unread++;
+          continue;
+        }
+        for (const row of rows) {
+          const attr = { ...row, ...shared };
+          const [checked, listed] = [await allows(pdp, place, attr), await allows(planned, 'condition', attr)];
+          if (checked === undefined || listed === undefined) continue;
+          counts.rows++;
+          if (listed) counts.allowed++;
+          if (checked && !listed && place === 'condition') counts.narrower++;
+          if (listed && !checked)
+            wrong.push(
+              `${place}: ${text}\n  plan ${read}\n  row ${JSON.stringify(attr)}\n  shared ${JSON.stringify(shared)}`,
+            );
+        }
+        await planned.close();
       }
+      await pdp.close();
     }
     console.log(`seed ${String(seed)}: ${JSON.stringify(counts)}`);
     expect(wrong.slice(0, 5), `seed ${String(seed)}`).toEqual([]);

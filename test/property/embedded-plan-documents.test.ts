@@ -16,7 +16,7 @@ let server: PostgresServer;
 let client: pg.Client;
 let pdp: PolicyDecisionPoint;
 beforeAll(async () => {
-  [server, pdp] = await Promise.all([startPostgres(), embedded({ policies })]);
+  [server, pdp] = await Promise.all([startPostgres(), embedded({ policies, pollMs: 0 })]);
   client = new pg.Client({ connectionString: server.url() });
   await client.connect();
   await client.query('CREATE TABLE document (id text PRIMARY KEY, author text, classification text)');

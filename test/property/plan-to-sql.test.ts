@@ -719,7 +719,7 @@ describe('the same conditions on the engine of this process', () => {
   let engine: Engine;
   let checked: readonly ReadonlySet<string>[];
   beforeAll(async () => {
-    engine = await engineFor([policyOf('document', all)], (policies) => embedded({ policies }));
+    engine = await engineFor([policyOf('document', all)], (policies) => embedded({ policies, pollMs: 0 }));
     checked = await allowed(
       engine.pdp,
       'document',
