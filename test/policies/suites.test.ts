@@ -323,15 +323,21 @@ describe('the runner of this process', () => {
     },
   );
 
-  it('refuses what it cannot ask: principals with policies of their own in another scope', async () => {
-    write(
-      'own.yaml',
-      'apiVersion: api.cerbos.dev/v1\nprincipalPolicy: { principal: alice, version: default, rules: [{ resource: note, actions: [{ action: read, effect: EFFECT_DENY }] }] }\n',
-    );
-    suite(
-      test('principals: [alice], resources: [scoped], actions: [read]', `principal: alice, resource: scoped, ${allow}`),
-    );
-    expect(await testPolicies({ policies: folder })).toMatchObject({ result: 'errored', counts: { errored: 1 } });
+  it.each([
+    ['in another scope', 'alice', '    options: { lenientScopeSearch: true }\n', /different scopes/],
+    ['in no policy of their scope', 'scoped', '', /without lenient search/],
+  ])('refuses what it cannot ask: principals with policies of their own, %s', async (_name, who, options, message) => {
+    const rules = '[{ resource: note, actions: [{ action: read, effect: EFFECT_DENY }] }]';
+    for (const id of ['alice', 'anna'])
+      write(
+        `${id}.yaml`,
+        `apiVersion: api.cerbos.dev/v1\nprincipalPolicy: { principal: ${id}, version: default, rules: ${rules} }\n`,
+      );
+    const input = `principals: [${who}], resources: [scoped], actions: [read]`;
+    suite(test(input, `principal: ${who}, resource: scoped, ${allow}`, options));
+    const { result, suites } = await testPolicies({ policies: folder });
+    expect(result).toBe('errored');
+    expect(suites[0]?.cases[0]?.message).toMatch(message);
   });
 
   it('refuses what it cannot ask: auxiliary data, where a policy reads it', async () => {
