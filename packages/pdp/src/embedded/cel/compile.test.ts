@@ -121,6 +121,8 @@ const asInCerbos: readonly (readonly [string, Json | undefined])[] = [
   ['"010.0.0.1".inIPAddrRange("10.0.0.0/8")', undefined],
   ['"10.1".inIPAddrRange("10.0.0.0/8")', undefined],
   ['"fe80::1%eth0".inIPAddrRange("fe80::/10")', undefined],
+  ['"fe80::1%a".inIPAddrRange("fe80::/10")', undefined],
+  ['"::ffff:010.0.0.1".inIPAddrRange("10.0.0.0/8")', undefined],
   ['base64.decode("aGVsbG8")', 'aGVsbG8='],
 ];
 

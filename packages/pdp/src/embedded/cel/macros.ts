@@ -4,7 +4,7 @@ import { sortedBy } from './functions/lists.js';
 import { failed, isList, isMap, type CelMap, type CelResult, type CelValue } from './value.js';
 
 /** What a macro goes over, and where it puts what it is at. */
-export interface Loop {
+interface Loop {
   readonly range: Evaluate;
   /** Where the item of a list or the key of a map goes; with a second variable, the index or the key. */
   readonly first: number;
