@@ -81,6 +81,18 @@ const rule = merged(
   ),
   condition,
 );
+const byEffectiveRole = merged(
+  fc.record({ actions: some(...actions), effect, roles: some(...roles) }),
+  fc
+    .constantFrom(
+      '"d1" in runtime.effectiveDerivedRoles',
+      'size(runtime.effectiveDerivedRoles) > 1',
+      '"d3" in runtime.effectiveDerivedRoles',
+      'true',
+    )
+    .map((expr) => ({ condition: { match: { expr } } })),
+  fc.constant({ output: { when: { ruleActivated: 'runtime.effectiveDerivedRoles' } } }),
+);
 const schemaOf = fc.option(
   fc.record({
     ref: fc.constantFrom('cerbos:///one.json', 'cerbos:///two.json'),
@@ -94,11 +106,22 @@ const schemas = fc
 
 const head = { apiVersion: 'api.cerbos.dev/v1' };
 
+/** Only the base policy may ask which derived roles are effective. */
+function rulesIn(scope: string): fc.Arbitrary<readonly object[]> {
+  const rules = fc.array(rule, { minLength: 0, maxLength: 4 });
+  return scope === ''
+    ? fc.oneof(
+        { weight: 2, arbitrary: rules },
+        { weight: 1, arbitrary: fc.array(fc.oneof(rule, byEffectiveRole), { minLength: 1, maxLength: 5 }) },
+      )
+    : rules;
+}
+
 function resourcePolicy(kind: string, version: string, scope: string, needsConsent: boolean): fc.Arbitrary<object> {
   return merged(
     fc.constant({ resource: kind, version, scope, importDerivedRoles: ['ds', 'es'], ...shared }),
     fc.constant(needsConsent ? { scopePermissions: consent } : {}),
-    fc.record({ rules: fc.array(rule, { minLength: 0, maxLength: 4 }) }),
+    fc.record({ rules: rulesIn(scope) }),
     fc.oneof({ weight: 4, arbitrary: fc.constant({}) }, { weight: 1, arbitrary: schemas }),
   ).map((policy) => ({ ...head, resourcePolicy: policy }));
 }

@@ -28,6 +28,8 @@ export interface Names {
   readonly constants: ReadonlySet<string>;
   /** Hears of each variable that is read. */
   readonly onVariable: (name: string) => void;
+  /** Hears that `runtime` is read; without, it may not be. */
+  readonly onRuntime?: (() => void) | undefined;
 }
 
 /**
@@ -202,11 +204,19 @@ class Compiler {
   /** The part of the request that a node is as such. */
   #message(node: ASTNode): Message | undefined {
     const root = this.#root(node);
+    if (root === 'runtime') this.#requireRuntime();
     if (root === 'P' || root === 'R' || root === 'request' || root === 'runtime') return root;
     if (node.op !== '.') return undefined;
     const message = this.#message(node.args[0]);
     const field = message === undefined ? undefined : fieldOf(message, node.args[1]);
     return typeof field === 'string' ? field : undefined;
+  }
+
+  /** In which order Cerbos fills it is anybody's guess where policies of several scopes read it. */
+  #requireRuntime(): void {
+    if (this.#names.onRuntime === undefined)
+      throw new Unsupported('`runtime` is only supported in resource policies without a scope');
+    this.#names.onRuntime();
   }
 
   #root(node: ASTNode): string | undefined {

@@ -20,7 +20,7 @@ import type { Table } from './table.js';
  * @throws PortcullisError `policies_invalid`, with the file, the line and the construct that is not taken
  */
 export function compilePolicies(folder: PolicyFolder): Table {
-  const table: Table = { resourceScopes: new Map(), principalScopes: new Map() };
+  const table: Table = { readsRuntime: false, resourceScopes: new Map(), principalScopes: new Map() };
   const consentScopes = scopesThatNeedConsent(folder);
   const exports = exportsOf(folder);
   const derivedRoles = derivedRoleNames(folder, exports);

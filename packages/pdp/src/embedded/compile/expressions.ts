@@ -28,6 +28,7 @@ export interface PolicyNames {
  * Compiles the variables and constants of a policy.
  *
  * @param path - the way to the policy in its document
+ * @param onRuntime - hears that an expression reads `runtime`; without, none may
  * @throws PortcullisError `policies_invalid`
  */
 export function policyNames(
@@ -35,6 +36,7 @@ export function policyNames(
   path: Path,
   exports: Exports,
   declared: { readonly variables?: Variables; readonly constants?: Constants },
+  onRuntime?: () => void,
 ): PolicyNames {
   const constants = constantsOf(place, path, exports, declared.constants);
   const definitions = variablesOf(place, path, exports, declared.variables);
@@ -49,7 +51,7 @@ export function policyNames(
     if (definition === undefined || done.has(name)) return;
     if (inWork.has(name)) throw refusal(definition.place, definition.path, 'the variable needs itself');
     inWork.add(name);
-    const names = { variables: variableNames, constants: constantNames, onVariable: compile };
+    const names = { variables: variableNames, constants: constantNames, onVariable: compile, onRuntime };
     const expression = expressionAt(definition.place, definition.path, definition.text, names);
     done.add(name);
     ordered.push({ name, expression });
@@ -57,7 +59,7 @@ export function policyNames(
   for (const name of definitions.keys()) compile(name);
   return {
     place,
-    names: { variables: variableNames, constants: constantNames, onVariable: () => undefined },
+    names: { variables: variableNames, constants: constantNames, onVariable: () => undefined, onRuntime },
     parameters: { variables: ordered, constants, isEmpty: ordered.length === 0 && constantNames.size === 0 },
   };
 }

@@ -26,12 +26,17 @@ export interface Shared {
 export function addResourcePolicy(table: Table, place: Place, policy: ResourcePolicy, shared: Shared): string {
   const { resource, version, scope = '', rules } = policy;
   const policyNameText = policyName('resource', resource, version, scope);
-  const names = policyNames(place, ['resourcePolicy'], shared.exports, policy);
+  let readsRuntime = false;
+  const onRuntime = (): void => {
+    readsRuntime = true;
+  };
+  const names = policyNames(place, ['resourcePolicy'], shared.exports, policy, scope === '' ? onRuntime : undefined);
   // A policy without rules is one, too: it is named where nothing is allowed.
-  const { actions } = addKind(table, policy, {
+  const kindRules = addKind(table, policy, {
     policy: policyNameText,
     schemas: policySchemas(place, policy.schemas, shared.schemas),
     actions: byName<ByRole>(),
+    derivedRoles: [],
   });
   const ruleNames = new Set<string>();
 
@@ -52,12 +57,22 @@ export function addResourcePolicy(table: Table, place: Place, policy: ResourcePo
       ...outputsAt(names, path, rule.output),
     });
     for (const action of new Set(rule.actions)) {
-      const byRole = entryOf(actions, action, (): ByRole => new Map());
+      const byRole = entryOf(kindRules.actions, action, (): ByRole => new Map());
       for (const [role, derivedRole] of rolesOf(place, path, rule, policy, shared))
         valueOf(byRole, role, (): Row[] => []).push({ ...row, derivedRole });
     }
   }
+  if (readsRuntime) {
+    table.readsRuntime = true;
+    kindRules.derivedRoles = rolesInUse(policy, shared);
+  }
   return policyNameText;
+}
+
+/** The derived roles that rules of the policy are for: to Cerbos, others that it imports are never effective. */
+function rolesInUse({ rules }: ResourcePolicy, { derivedRoles }: Shared): readonly DerivedRole[] {
+  const names = new Set(rules.flatMap((rule) => rule.derivedRoles ?? []));
+  return [...derivedRoles].filter(([name]) => names.has(name)).map(([, role]) => role);
 }
 
 /** The roles that a rule is for: its own, and the parents of its derived roles, on their condition. */

@@ -65,6 +65,14 @@ export interface KindRules {
   /** The schemas that count: those of the base policy. */
   schemas: PolicySchemas | undefined;
   readonly actions: ByName<ByRole>;
+  /** The derived roles that an expression may ask for as effective ones; empty where none does. */
+  derivedRoles: readonly EffectiveRole[];
+}
+
+/** A derived role, as `runtime.effectiveDerivedRoles` has it. */
+export interface EffectiveRole {
+  readonly parentRoles: readonly string[];
+  readonly when: DerivedRoleIn;
 }
 
 /** What a scope is, whoever its policies are for. */
@@ -109,6 +117,8 @@ export interface PrincipalRules {
 
 /** The policies, as they are looked up: by scope, and from there upwards. */
 export interface Table {
+  /** Whether any expression reads `runtime`. */
+  readsRuntime: boolean;
   readonly resourceScopes: Map<string, ResourceScope>;
   readonly principalScopes: Map<string, PrincipalScope>;
 }

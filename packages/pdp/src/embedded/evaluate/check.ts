@@ -6,6 +6,7 @@ import type { AttributeSchema, Table } from '../compile/table.js';
 import { readAttributes } from './attributes.js';
 import { decide, type Verdict } from './decide.js';
 import { toDecisions } from './decisions.js';
+import { effectiveRoles } from './effective-roles.js';
 import { groundOf, type Ground } from './ground.js';
 import { Question } from './question.js';
 import { malformation } from './request.js';
@@ -81,6 +82,7 @@ export function verdictsOn(
   rejects: boolean,
 ): readonly Verdict[] {
   const ground = groundOf(table, question);
+  if (table.readsRuntime) question.findEffectiveRoles = () => effectiveRoles(ground, question);
   if (rejects && breaksSchemas(ground, question, actions))
     return actions.map(() => ({ effect: 'deny', policy: ground.resourcePolicy, scope: '', outputs: [] }));
   const verdicts: Verdict[] = [];

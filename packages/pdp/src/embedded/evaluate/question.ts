@@ -24,7 +24,9 @@ export class Question implements Activation, Runtime {
   readonly variables: CelMap = none;
   readonly constants: CelMap = none;
   readonly globals: CelMap;
-  effectiveDerivedRoles: readonly string[] = noRoles;
+  /** Finds the effective derived roles; set where an expression may ask for them. */
+  findEffectiveRoles: (() => readonly string[]) | undefined = undefined;
+  private effective: readonly string[] | undefined = undefined;
   private spent: Work | undefined = undefined;
   private items: CelValue[] | undefined = undefined;
   private activations: Map<Parameters, Activation> | undefined = undefined;
@@ -49,6 +51,10 @@ export class Question implements Activation, Runtime {
 
   get locals(): CelValue[] {
     return (this.items ??= []);
+  }
+
+  get effectiveDerivedRoles(): readonly string[] {
+    return (this.effective ??= this.findEffectiveRoles?.() ?? []);
   }
 
   /** The time of the question is taken when it is first asked for. */
@@ -96,4 +102,3 @@ export class Question implements Activation, Runtime {
 }
 
 const none = Object.freeze(emptyMap());
-const noRoles: readonly string[] = Object.freeze([]);
