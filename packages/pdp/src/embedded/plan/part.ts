@@ -22,7 +22,7 @@ export interface Open {
 /** What an expression comes to when all but the row is known; `wrong` where it errs, whatever the row is. */
 export type Part = Known | { readonly kind: 'wrong' } | Open;
 
-export interface Known {
+interface Known {
   readonly kind: 'known';
   readonly value: CelValue;
   /** How it was written, for a value that JSON has not. */
@@ -77,7 +77,7 @@ export const error: PlanExpression = {
   ],
 };
 
-export function expressionOf(part: Part): PlanExpression {
+function expressionOf(part: Part): PlanExpression {
   switch (part.kind) {
     case 'known':
       return part.written ?? timeOf(part.value) ?? { type: 'value', value: valueOf(part.value) };

@@ -65,7 +65,7 @@ function written(expression: PlanExpression): string {
 }
 
 describe('the plan of an expression', () => {
-  it.each<readonly [expression: string, plan: string, shared?: Attributes]>([
+  it.each<[expression: string, plan: string, shared?: Attributes]>([
     // What needs nothing of the row is decided.
     ['P.attr.team == "red"', 'always_allowed'],
     ['P.attr.team == "blue"', 'always_denied'],
@@ -119,7 +119,7 @@ describe('the plan of an expression', () => {
     ['V.row', 'eq(R.attr.a, 1)'],
     ['V.erred == null', 'always_allowed'],
     ['V.always == null', 'always_allowed'],
-  ])('%s is %s', async (expression, plan, shared) => {
+  ])('%s is %s', async (expression: string, plan: string, shared?: Attributes) => {
     const variables = { known: 'P.id == "alice"', row: 'R.attr.a == 1', erred: 'P.attr.x', always: 'R.attr.n + 1' };
     write(note([rule('ALLOW', '*', met(expression))], { variables: { local: variables } }));
     expect(await text(shared === undefined ? {} : { attr: shared })).toBe(plan);
