@@ -185,7 +185,7 @@ async function allows(pdp: PolicyDecisionPoint, request: CheckRequest): Promise<
 describe('a plan of an expression', () => {
   it('is true for the rows that a check allows', { timeout: 120_000 * rounds }, async () => {
     for (let round = 0; round < rounds; round++) {
-      const texts = fc.sample(planned, { numRuns: 80, seed: seed + round });
+      const texts = fc.sample(planned, { numRuns: 160, seed: seed + round });
       const policies = new Map(
         texts.flatMap((text, index) => [
           [`e${String(index)}`, policyOf(`e${String(index)}`, text)] as const,
