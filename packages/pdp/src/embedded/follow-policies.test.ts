@@ -97,6 +97,20 @@ describe('an edit', () => {
     expect(await decisionOf(pdp)).toMatchObject({ effect: 'allow' });
   });
 
+  it('that takes the folder away is told once, and the folder may come back', async () => {
+    write(policy('EFFECT_ALLOW'));
+    const { pdp, errors, changes } = await follow({ pollMs: 10 });
+    rmSync(folder, { recursive: true });
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(errors.map(({ message }) => message)).toEqual([expect.stringContaining('cannot be read')]);
+    expect(await decisionOf(pdp)).toMatchObject({ effect: 'allow' });
+    mkdirSync(folder);
+    write(policy('EFFECT_DENY'));
+    await vi.waitFor(() => {
+      expect(changes).toHaveLength(1);
+    }, 5000);
+  });
+
   it('changes nothing any more once the engine is closed', async () => {
     write(policy('EFFECT_ALLOW'));
     const { pdp, errors, changes } = await follow({ pollMs: 10 });

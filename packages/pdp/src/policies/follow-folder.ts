@@ -7,6 +7,9 @@ import { PortcullisError } from '@portcullis/core';
 /** How long a folder has to be quiet before an edit counts as finished, in milliseconds. */
 const settleMs = 150;
 
+/** The state of a folder that is away: it is told once, and not at each look. */
+const unreadable = 'unreadable';
+
 /** What is done about the edits of a policy folder. */
 export interface FollowOptions<Snapshot> {
   readonly folder: string;
@@ -47,9 +50,11 @@ export function followFolder<Snapshot>(options: FollowOptions<Snapshot>): Follow
 
   async function look(): Promise<void> {
     if (closed) return;
-    const seen = await folderState(folder);
+    const seen = await folderState(folder).catch(() => unreadable);
     if (seen === state) return;
     state = seen;
+    if (seen === unreadable)
+      throw new PortcullisError('policies_invalid', `the policy folder \`${folder}\` cannot be read`);
     const snapshot = await options.take();
     if ((await folderState(folder)) !== seen) {
       // Somebody is still writing: what was read may be half an edit.
