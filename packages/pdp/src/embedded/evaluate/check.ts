@@ -8,6 +8,7 @@ import { decide, type Verdict } from './decide.js';
 import { toDecisions } from './decisions.js';
 import { effectiveRoles } from './effective-roles.js';
 import { groundOf, type Ground } from './ground.js';
+import { mapList } from './map-list.js';
 import { Question } from './question.js';
 import { malformation } from './request.js';
 
@@ -38,8 +39,7 @@ export function check(rulebook: Rulebook, request: CheckRequest, callId: string)
   if (wrong !== undefined) throw unavailable(wrong);
   const principal = principalOf(request.principal);
   const answering = { policyVersion, policyRevision, callId, startedAt };
-  const answers: (readonly Decision[])[] = [];
-  for (const { resource, actions } of request.questions) {
+  return mapList(request.questions, ({ resource, actions }) => {
     const question = new Question({
       principal,
       resource: resourceOf(resource),
@@ -47,9 +47,8 @@ export function check(rulebook: Rulebook, request: CheckRequest, callId: string)
       policyVersion: policyVersion || 'default',
       globals,
     });
-    answers.push(toDecisions(resource, actions, verdictsOn(table, question, actions, rejects), answering));
-  }
-  return answers;
+    return toDecisions(resource, actions, verdictsOn(table, question, actions, rejects), answering);
+  });
 }
 
 /** A principal as expressions see it. */
@@ -85,9 +84,7 @@ export function verdictsOn(
   if (table.readsRuntime) question.findEffectiveRoles = () => effectiveRoles(ground, question);
   if (rejects && breaksSchemas(ground, question, actions))
     return actions.map(() => ({ effect: 'deny', policy: ground.resourcePolicy, scope: '', outputs: [] }));
-  const verdicts: Verdict[] = [];
-  for (const action of actions) verdicts.push(decide(ground, question, action));
-  return verdicts;
+  return mapList(actions, (action) => decide(ground, question, action));
 }
 
 /** Whether attributes break the schemas of the policy that the question is for. */

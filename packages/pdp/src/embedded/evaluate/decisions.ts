@@ -3,6 +3,7 @@ import { unavailable } from '../../unavailable.js';
 import { malformedObligation, obligationsOf } from '../../obligations.js';
 import { outputOf } from '../cel/json.js';
 import { failed, type CelValue } from '../cel/value.js';
+import { mapList } from './map-list.js';
 import type { Output, Verdict } from './decide.js';
 
 /** The name of the engine in decisions. */
@@ -29,15 +30,13 @@ export function toDecisions(
   // An output that could not be computed may have been an obligation, on whichever action.
   const isBroken = verdicts.some(hasFailedOutput);
   const durationMs = performance.now() - startedAt;
-  const decisions: Decision[] = [];
-  for (let position = 0; position < actions.length; position++) {
+  return mapList(actions, (action, position) => {
     const verdict = verdicts[position];
-    const action = actions[position];
-    if (verdict === undefined || action === undefined) throw unavailable('an action was not decided on');
+    if (verdict === undefined) throw unavailable('an action was not decided on');
     const { effect, policy, scope, outputs: said } = verdict;
     const outputs = said.length === 0 ? nothing : said.map((output) => toOutput(output, action));
     const obligations = said.length === 0 ? nothing : obligationsOf(outputs);
-    decisions.push({
+    return {
       effect,
       action,
       resource: { kind, id },
@@ -52,9 +51,8 @@ export function toDecisions(
       callId,
       durationMs,
       engine,
-    });
-  }
-  return decisions;
+    };
+  });
 }
 
 function hasFailedOutput({ outputs }: Verdict): boolean {
