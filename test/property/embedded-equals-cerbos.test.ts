@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import { PortcullisError, tenantId, type CheckRequest, type PolicyDecisionPoint } from '@portcullis/core';
+import { PortcullisError, tenantId, type CheckRequest } from '@portcullis/core';
 import { cerbosSidecar, type Sidecar } from '@portcullis/pdp/cerbos';
-import { embedded } from '@portcullis/pdp/embedded';
+import { embedded, type EmbeddedEngine } from '@portcullis/pdp/embedded';
 import { differences } from './embedded-difference.js';
 import { attributes, expression } from './embedded-expressions.js';
 import { anyRequest, globals, imported, policySet, schemaFiles } from './embedded-policy-sets.js';
@@ -30,7 +30,7 @@ function folderOf(policies: ReadonlyMap<string, unknown>): string {
 /** The kinds whose policies both take, as one engine each. Cerbos types expressions more strictly, and refuses more. */
 async function engines(
   policies: Map<string, unknown>,
-): Promise<{ readonly cerbos: Sidecar; readonly inProcess: PolicyDecisionPoint }> {
+): Promise<{ readonly cerbos: Sidecar; readonly inProcess: EmbeddedEngine }> {
   for (;;) {
     const folder = folderOf(policies);
     try {
@@ -146,6 +146,15 @@ describe('policies', () => {
           })),
         };
         const decisions = (await inProcess.check(full)).flat();
+        const explanations = (await inProcess.explain(full)).flat();
+        for (const [index, { decision, decidedBy, reason }] of explanations.entries()) {
+          const { effect, policy, scope } = decisions[index]!;
+          expect(decision).toMatchObject({ effect, policy, scope });
+          // An allow has its rule, which is of the policy's kind and in the scope that decided.
+          if (effect === 'allow') expect(decidedBy, reason).toMatch(scope === '' ? /^[^/]+#/ : `/${scope}#`);
+          // A role policy that denies names itself.
+          if (policy.startsWith('role.')) expect(decidedBy, reason).toBe(policy);
+        }
         asked += decisions.length;
         allowed += decisions.filter(({ effect }) => effect === 'allow').length;
         found.push(...(await differences(inProcess, cerbos, full)));

@@ -12,6 +12,7 @@ import { unavailable } from '../unavailable.js';
 import { callIds } from './call-ids.js';
 import { check, type Rulebook } from './evaluate/check.js';
 import { engine } from './evaluate/decisions.js';
+import { explain, type Explanation } from './evaluate/explain.js';
 import { goodPolicies, type GoodPolicies } from './good-policies.js';
 import { readBundle } from './load/bundle.js';
 import { readGlobals } from './load/globals.js';
@@ -59,6 +60,13 @@ export type EmbeddedOptions = FolderOptions | BundleOptions;
 export interface EmbeddedEngine extends PolicyDecisionPoint {
   /** Which policies decide now: the same for the same policies, in an engine of another kind as well. */
   readonly revision: string;
+  /**
+   * Decides, and says why: which rule, derived role and condition decided, and why the others did not. It takes many
+   * times as long as a check, and shows rules and conditions: it is for whoever writes the policies.
+   *
+   * @throws PortcullisError `pdp_unavailable`, as `check` does
+   */
+  explain(request: CheckRequest): Promise<readonly (readonly Explanation[])[]>;
 }
 
 /**
@@ -115,6 +123,15 @@ export async function embedded(options: EmbeddedOptions): Promise<EmbeddedEngine
         refuseLate(signal);
         refuseRepeatedActions(request);
         return Promise.resolve(check(rulebook, request, nextCallId()));
+      } catch (error) {
+        return Promise.reject(failureOf(error));
+      }
+    },
+    explain(request: CheckRequest) {
+      try {
+        refuseLate(undefined);
+        refuseRepeatedActions(request);
+        return Promise.resolve(explain(rulebook, request, nextCallId()));
       } catch (error) {
         return Promise.reject(failureOf(error));
       }

@@ -9,3 +9,4 @@ export {
 } from './embedded.js';
 export { testPolicies, type PolicyTestOptions } from '../policies/suites/run-suites.js';
 export type { CaseReport, PolicyTestReport, SuiteReport, TestResult } from '../policies/suites/report.js';
+export type { ConditionExplanation, Explanation, RolePolicyExplanation, RuleExplanation } from './evaluate/explain.js';

@@ -33,21 +33,31 @@ export interface Rulebook {
  */
 export function check(rulebook: Rulebook, request: CheckRequest, callId: string): readonly (readonly Decision[])[] {
   const startedAt = performance.now();
-  const { table, revision: policyRevision, rejects, globals } = rulebook;
+  const { table, revision: policyRevision, rejects } = rulebook;
   const policyVersion = request.policyVersion ?? rulebook.policyVersion;
   const wrong = malformation(request, policyVersion);
   if (wrong !== undefined) throw unavailable(wrong);
   const principal = principalOf(request.principal);
   const answering = { policyVersion, policyRevision, callId, startedAt };
   return mapList(request.questions, ({ resource, actions }) => {
-    const question = new Question({
-      principal,
-      resource: resourceOf(resource),
-      scope: request.scope,
-      policyVersion: policyVersion || 'default',
-      globals,
-    });
+    const question = questionFor(rulebook, request, principal, resource);
     return toDecisions(resource, actions, verdictsOn(table, question, actions, rejects), answering);
+  });
+}
+
+/** A request's question about one resource. */
+export function questionFor(
+  { policyVersion, globals }: Rulebook,
+  request: CheckRequest,
+  principal: PrincipalValue,
+  resource: Resource,
+): Question {
+  return new Question({
+    principal,
+    resource: resourceOf(resource),
+    scope: request.scope,
+    policyVersion: (request.policyVersion ?? policyVersion) || 'default',
+    globals,
   });
 }
 
@@ -73,6 +83,13 @@ function withTenant(attr: CelMap, tenant: string): CelMap {
   return copy;
 }
 
+/** Where a question is answered; from here on, it may be asked which derived roles are effective. */
+export function groundFor(table: Table, question: Question): Ground {
+  const ground = groundOf(table, question);
+  if (table.readsRuntime) question.findEffectiveRoles = () => effectiveRoles(ground, question);
+  return ground;
+}
+
 /** What is said on each of the actions. */
 export function verdictsOn(
   table: Table,
@@ -80,15 +97,18 @@ export function verdictsOn(
   actions: readonly string[],
   rejects: boolean,
 ): readonly Verdict[] {
-  const ground = groundOf(table, question);
-  if (table.readsRuntime) question.findEffectiveRoles = () => effectiveRoles(ground, question);
+  const ground = groundFor(table, question);
   if (rejects && breaksSchemas(ground, question, actions))
     return actions.map(() => ({ effect: 'deny', policy: ground.resourcePolicy, scope: '', outputs: [] }));
   return mapList(actions, (action) => decide(ground, question, action));
 }
 
 /** Whether attributes break the schemas of the policy that the question is for. */
-function breaksSchemas({ schemas }: Ground, { principal, resource }: Question, actions: readonly string[]): boolean {
+export function breaksSchemas(
+  { schemas }: Ground,
+  { principal, resource }: Question,
+  actions: readonly string[],
+): boolean {
   if (schemas === undefined) return false;
   return breaks(schemas.principal, principal.attr, actions) || breaks(schemas.resource, resource.attr, actions);
 }

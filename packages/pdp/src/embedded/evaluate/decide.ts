@@ -34,6 +34,17 @@ interface Asking {
   readonly question: Question;
   readonly action: string;
   outputs: Output[] | undefined;
+  readonly recorder: Recorder | undefined;
+}
+
+/** Hears of each step on the way to a verdict; it changes nothing. */
+export interface Recorder {
+  /** A rule was looked at. */
+  row(row: Row, scope: string, outcome: 'met' | 'condition_not_met' | 'derived_role_not_met'): void;
+  /** A role policy was looked at. */
+  rolePolicy(policy: string, scope: string, forbids: boolean): void;
+  /** A scope allows, and needs the consent of a scope above. */
+  needsConsent(scope: string): void;
 }
 
 const noOutputs: readonly never[] = [];
@@ -44,10 +55,10 @@ const noOutputs: readonly never[] = [];
  *
  * @see internal/ruletable/check.go of https://github.com/cerbos/cerbos, whose semantics these are
  */
-export function decide(ground: Ground, question: Question, action: string): Verdict {
+export function decide(ground: Ground, question: Question, action: string, recorder?: Recorder): Verdict {
   if (!ground.hasPrincipalPolicy && !ground.hasResourcePolicy)
     return { effect: 'deny', policy: '', scope: '', outputs: noOutputs };
-  const asking: Asking = { ground, question, action, outputs: undefined };
+  const asking: Asking = { ground, question, action, outputs: undefined, recorder };
   let decided = decideByPrincipal(asking);
   if (decided === undefined) {
     for (const role of question.principal.roles) {
@@ -73,12 +84,13 @@ function decideByPrincipal(asking: Asking): Finding | undefined {
     let allowed = false;
     for (const actions of allOf(rules.kinds, ground.kind)) {
       for (const rows of allOf(actions, action)) {
-        const effect = apply(rows, asking);
+        const effect = apply(rows, asking, scope.name);
         if (effect === 'deny') return own('deny', scope.name, asking);
         allowed ||= effect === 'allow';
       }
     }
     if (allowed && !scope.needsConsent) return own('allow', scope.name, asking);
+    if (allowed) asking.recorder?.needsConsent(scope.name);
   }
   return undefined;
 }
@@ -109,6 +121,7 @@ function decideForRole(asking: Asking, role: string): Finding {
     }
     if (denied !== undefined) return { effect: 'deny', policy: denied, scope: scope.name };
     if (allowed && !scope.needsConsent) return { effect: 'allow', policy, scope: scope.name };
+    if (allowed) asking.recorder?.needsConsent(scope.name);
   }
   return { effect: undefined, policy, scope: '' };
 }
@@ -122,18 +135,23 @@ function decideInScope(
   role: string,
   isFirst: boolean,
 ): 'allow' | 'deny' | 'forbid' | undefined {
-  if (scope.roles.size > 0 && forbids(asking, scope, rules, role)) return 'forbid';
+  if (scope.roles.size > 0) {
+    const isForbidden = forbids(asking, scope, rules, role);
+    if (asking.recorder !== undefined && scope.roles.has(role))
+      asking.recorder.rolePolicy(rolePolicyName(role, scope.name), scope.name, isForbidden);
+    if (isForbidden) return 'forbid';
+  }
   let allowed = false;
   for (const byRole of actions) {
     const own = byRole.get(role);
     if (own !== undefined) {
-      const effect = apply(own, asking);
+      const effect = apply(own, asking, scope.name);
       if (effect === 'deny') return 'deny';
       allowed ||= effect === 'allow';
     }
     const everybodys = isFirst && role !== '*' ? byRole.get('*') : undefined;
     if (everybodys !== undefined) {
-      const effect = apply(everybodys, asking);
+      const effect = apply(everybodys, asking, scope.name);
       if (effect === 'deny') return 'deny';
       allowed ||= effect === 'allow';
     }
@@ -171,11 +189,13 @@ function speaksOf({ actions }: AllowRule, action: string): boolean {
 }
 
 /** Goes through rows: the first denial that is met ends it. */
-function apply(rows: readonly Row[], asking: Asking): 'allow' | 'deny' | undefined {
+function apply(rows: readonly Row[], asking: Asking, scope: string): 'allow' | 'deny' | undefined {
   const { question } = asking;
   let allowed = false;
   for (const row of rows) {
-    const met = (row.derivedRole === undefined || question.meets(row.derivedRole)) && question.meets(row);
+    const isForDerived = row.derivedRole === undefined || question.meets(row.derivedRole);
+    const met = isForDerived && question.meets(row);
+    asking.recorder?.row(row, scope, met ? 'met' : isForDerived ? 'condition_not_met' : 'derived_role_not_met');
     const said = met ? row.whenActivated : row.whenConditionNotMet;
     if (said !== undefined)
       (asking.outputs ??= []).push({ source: row.source, value: question.evaluate(said, row.parameters) });
