@@ -15,7 +15,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   http: ['core'],
   mcp: ['core', 'audit', 'http'],
   admin: ['core', 'audit', 'http', 'limits', 'operators', 'tenants'],
-  cli: ['core', 'audit', 'limits', 'tenants', 'storage'],
+  cli: ['core', 'audit', 'limits', 'tenants', 'storage', 'pdp'],
   testing: ['core', 'tenants'],
   demo: [
     'core',

@@ -136,13 +136,15 @@ function reasonOf(error: PortcullisError): { readonly code: PortcullisError['cod
 }
 
 function audited(decision: Decision): AuditedDecision {
-  const { effect, action, resource, policy, policyVersion, scope, engine, callId, durationMs, obligations } = decision;
+  const { effect, action, resource, policy, policyVersion, policyRevision } = decision;
+  const { scope, engine, callId, durationMs, obligations } = decision;
   return {
     effect,
     action,
     resource,
     policy,
     policyVersion,
+    ...(policyRevision === undefined ? {} : { policyRevision }),
     scope,
     engine,
     callId,

@@ -55,6 +55,8 @@ export interface AuditedDecision {
   readonly resource: { readonly kind: string; readonly id: string };
   readonly policy: string;
   readonly policyVersion: string;
+  /** Which policies decided, where the engine says so. */
+  readonly policyRevision?: string | undefined;
   readonly scope: string;
   readonly engine: string;
   readonly callId: string;

@@ -3,6 +3,7 @@ import { UsageError, type CommandGroup } from './command.js';
 /** All groups of commands. A group is loaded when it is asked for. */
 const groups: Readonly<Record<string, () => Promise<CommandGroup>>> = {
   audit: async () => (await import('./audit/group.js')).auditGroup,
+  policies: async () => (await import('./policies/group.js')).policiesGroup,
   tenancy: async () => (await import('./tenancy/group.js')).tenancyGroup,
 };
 

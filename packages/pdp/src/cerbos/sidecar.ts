@@ -55,7 +55,7 @@ interface Generation {
  *
  * The engine is never shown the folder that people edit. Each edit is copied, linted and compiled; only a good copy is
  * given to a new engine, and only when that one is healthy do questions go to it. A broken edit is reported and
- * changes nothing, and no question ever meets half an edit. An engine that dies is replaced in the same way.
+ * changes nothing. Files that are written within 150 ms of each other are one edit. An engine that dies is replaced in the same way.
  *
  * @throws PortcullisError `config_invalid` (no binary for this platform), `policies_invalid`, `pdp_unavailable`
  * @example
@@ -190,7 +190,13 @@ export async function cerbosSidecar(options: SidecarOptions): Promise<Sidecar> {
     get target() {
       return current.engine.target;
     },
-    check: (request, callOptions) => current.client.check(request, callOptions),
+    async check(request, callOptions) {
+      const { client, snapshot } = current;
+      const answers = await client.check(request, callOptions);
+      return answers.map((decisions) =>
+        decisions.map((decision) => ({ ...decision, policyRevision: snapshot.revision })),
+      );
+    },
     plan: (request, callOptions) => current.client.plan(request, callOptions),
     async close() {
       if (closed) return;

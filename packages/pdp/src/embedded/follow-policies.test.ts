@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -97,6 +97,22 @@ describe('an edit', () => {
     expect(await decisionOf(pdp)).toMatchObject({ effect: 'allow' });
   });
 
+  it('of several files is one edit, while they are written', async () => {
+    write(policy('EFFECT_ALLOW'));
+    const { pdp, changes, errors } = await follow({ pollMs: 10 });
+    for (let count = 0; count < 8; count++) {
+      writeFileSync(
+        join(folder, `other${String(count)}.yaml`),
+        policy('EFFECT_ALLOW').replace('note', `n${String(count)}`),
+      );
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    await vi.waitFor(() => {
+      expect(changes).not.toHaveLength(0);
+    }, 5000);
+    expect([changes, errors]).toEqual([[pdp.revision], []]);
+  });
+
   it('that takes the folder away is told once, and the folder may come back', async () => {
     write(policy('EFFECT_ALLOW'));
     const { pdp, errors, changes } = await follow({ pollMs: 10 });
@@ -118,6 +134,28 @@ describe('an edit', () => {
     write('broken');
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect([errors, changes]).toEqual([[], []]);
+  });
+});
+
+describe('a link', () => {
+  it('to a file is the file, as to Cerbos; hidden folders are not looked at', async () => {
+    mkdirSync(join(folder, '..data'));
+    writeFileSync(join(folder, '..data', 'note.yaml'), policy('EFFECT_DENY'));
+    symlinkSync(join(folder, '..data', 'note.yaml'), join(folder, 'note.yaml'));
+    const { pdp } = await follow();
+    expect(await decisionOf(pdp)).toMatchObject({ effect: 'deny', policy: 'resource.note.vdefault' });
+    const cerbos = await cerbosSidecar({ policies: folder, pollMs: 0 });
+    expect(cerbos.revision).toBe(pdp.revision);
+    await cerbos.close();
+  });
+
+  it.each([
+    ['to a folder', 'is a link to a folder'],
+    ['to nothing', 'cannot be read'],
+  ])('%s is refused', async (what, message) => {
+    write(policy('EFFECT_ALLOW'));
+    symlinkSync(what === 'to a folder' ? tmpdir() : join(folder, 'nowhere'), join(folder, 'more'));
+    await expect(follow()).rejects.toThrow(message);
   });
 });
 

@@ -35,10 +35,14 @@ export interface Follower {
   close(): Promise<void>;
 }
 
-/** Follows the edits of a policy folder: one after the other, and never half of one. */
+/**
+ * Follows the edits of a policy folder, one after the other. An edit of several files is one if they are written within
+ * 150 ms of each other; whoever needs longer writes another folder and changes a link to it.
+ */
 export function followFolder<Snapshot>(options: FollowOptions<Snapshot>): Follower {
   const { folder, pollMs } = options;
   let { state } = options;
+  let candidate = state;
   let closed = false;
   let work: Promise<void> = Promise.resolve();
 
@@ -52,6 +56,12 @@ export function followFolder<Snapshot>(options: FollowOptions<Snapshot>): Follow
     if (closed) return;
     const seen = await folderState(folder).catch(() => unreadable);
     if (seen === state) return;
+    if (seen !== candidate) {
+      // However it was found: it counts when the folder has been quiet for a while.
+      candidate = seen;
+      lookSoon();
+      return;
+    }
     state = seen;
     if (seen === unreadable)
       throw new PortcullisError('policies_invalid', `the policy folder \`${folder}\` cannot be read`);

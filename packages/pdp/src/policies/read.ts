@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { access, readdir, readFile, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { PortcullisError, type PolicyDocument } from '@portcullis/core';
@@ -6,30 +6,44 @@ import { describePolicy } from './describe.js';
 
 /** The names of the policy files below a folder: what the engine would load. Tests, schemas and hidden files are not. */
 export async function policyFiles(folder: string): Promise<readonly string[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch((cause: unknown) => {
-    throw new PortcullisError('policies_invalid', `the policy folder \`${folder}\` cannot be read`, { cause });
-  });
-  return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join('/'))
+  const files = await filesIn(folder, `the policy folder \`${folder}\` cannot be read`);
+  return files
     .filter((file) => /\.(ya?ml|json)$/.test(file) && !/_test\.(ya?ml|json)$/.test(file))
-    .filter(
-      (file) => !file.split('/').some((part) => part.startsWith('.') || part === '_schemas' || part === 'testdata'),
-    )
-    .sort();
+    .filter((file) => !file.split('/').some((part) => part === '_schemas' || part === 'testdata'));
 }
 
 /** The names of the schemas of a folder, below its `_schemas`. */
 export async function schemaFiles(folder: string): Promise<readonly string[]> {
   const schemas = join(folder, '_schemas');
-  const entries = await readdir(schemas, { recursive: true, withFileTypes: true }).catch((cause: unknown) => {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return [];
-    throw new PortcullisError('policies_invalid', 'the folder `_schemas` cannot be read', { cause });
-  });
-  return entries
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.json'))
-    .map((entry) => relative(schemas, join(entry.parentPath, entry.name)).split(sep).join('/'))
-    .sort();
+  const isThere = await access(schemas).then(
+    () => true,
+    () => false,
+  );
+  const files = isThere ? await filesIn(schemas, 'the folder `_schemas` cannot be read') : [];
+  return files.filter((file) => file.endsWith('.json'));
+}
+
+/**
+ * The files below a folder, by path, without what is hidden. A link to a file is one: where folders are mounted, files
+ * may be links. A link to a folder is refused, since it would be skipped without a word.
+ */
+async function filesIn(folder: string, message: string): Promise<readonly string[]> {
+  const refused = (cause: unknown): never => {
+    throw new PortcullisError('policies_invalid', message, { cause });
+  };
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(refused);
+  const names: string[] = [];
+  for (const entry of entries) {
+    const path = join(entry.parentPath, entry.name);
+    const name = relative(folder, path).split(sep).join('/');
+    if (name.split('/').some((part) => part.startsWith('.'))) continue;
+    const isLink = entry.isSymbolicLink();
+    const target = isLink ? await stat(path).catch(refused) : entry;
+    if (isLink && target.isDirectory())
+      throw new PortcullisError('policies_invalid', `${name}: is a link to a folder, which is not followed`);
+    if (target.isFile()) names.push(name);
+  }
+  return names.sort();
 }
 
 /**

@@ -28,7 +28,7 @@ const when = (...expressions: readonly string[]): object => ({
   condition: { match: { all: { of: expressions.map((expr) => ({ expr })) } } },
 });
 const note = (rules: readonly object[], more: object = {}): void => {
-  write(`note${JSON.stringify(more).length}`, {
+  write(`note${String(JSON.stringify(more).length)}`, {
     resourcePolicy: { resource: 'note', version: 'default', ...more, rules },
   });
 };

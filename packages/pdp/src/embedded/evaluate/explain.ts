@@ -167,13 +167,21 @@ class Steps implements Recorder {
   }
 }
 
-/** All rules for the kind and the action, with the role that each is for. */
-function rowsFor({ resourceScope, version, kind }: Ground, action: string) {
-  const rows: { readonly row: Row; readonly role: string; readonly scope: string }[] = [];
+/** A rule, the role that it is for, and where. */
+interface RowFor {
+  readonly row: Row;
+  readonly role: string;
+  readonly scope: string;
+}
+
+/** All rules for the kind and the action. */
+function rowsFor({ resourceScope, version, kind }: Ground, action: string): readonly RowFor[] {
+  const rows: RowFor[] = [];
   for (let scope = resourceScope; scope !== undefined; scope = scope.above) {
+    const { name } = scope;
     const rules = kindRulesIn(scope, version, kind);
     for (const byRole of rules === undefined ? [] : allOf(rules.actions, action))
-      for (const [role, own] of byRole) rows.push(...own.map((row) => ({ row, role, scope: scope?.name ?? '' })));
+      for (const [role, own] of byRole) rows.push(...own.map((row) => ({ row, role, scope: name })));
   }
   return rows;
 }
@@ -198,12 +206,16 @@ function treeOf(
 ): ConditionExplanation {
   if (tree.op === 'expr') {
     const value = evaluate(tree.expression);
-    const result = value === failed ? 'error' : typeof value === 'boolean' ? (`${value}` as const) : 'not_a_boolean';
+    const result = value === failed ? 'error' : typeof value === 'boolean' ? boolText(value) : 'not_a_boolean';
     return { text: tree.expression.text, result, of: [] };
   }
   const of = tree.of.map((part) => treeOf(part, evaluate));
   const isMet = { all: of.every(isTrue), any: of.some(isTrue), none: !of.some(isTrue) }[tree.op];
-  return { text: tree.op, result: `${isMet}`, of };
+  return { text: tree.op, result: boolText(isMet), of };
+}
+
+function boolText(value: boolean): 'true' | 'false' {
+  return value ? 'true' : 'false';
 }
 
 function isTrue({ result }: ConditionExplanation): boolean {
