@@ -125,6 +125,11 @@ export interface CallOptions {
  */
 export interface PolicyDecisionPoint {
   readonly engine: string;
+  /**
+   * Whether many checks are better than one plan for a list: because they take no round trip, or because the engine has
+   * no plans. @defaultValue `false`
+   */
+  readonly prefersChecks?: boolean | undefined;
   check(request: CheckRequest, options?: CallOptions): Promise<readonly (readonly Decision[])[]>;
   plan(request: PlanRequest, options?: CallOptions): Promise<Plan>;
   close(): Promise<void>;

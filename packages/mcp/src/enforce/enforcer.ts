@@ -184,7 +184,8 @@ export function enforcer(options: EnforcerOptions): Enforcer {
 
   /**
    * Which of many questions are permitted. Those that differ in the id alone are answered by one query plan, which
-   * says for which ids the answer is yes; what the plan cannot say for certain is asked one by one, in one request.
+   * says for which ids the answer is yes; what the plan cannot say for certain is asked one by one, in one request. An
+   * engine that prefers checks is asked about all of them in that way.
    */
   async function permitted(
     questions: readonly Question[],
@@ -192,7 +193,7 @@ export function enforcer(options: EnforcerOptions): Enforcer {
     signal: AbortSignal | undefined,
   ): Promise<ReadonlyMap<Question, boolean>> {
     const groups = new Map<string, Question[]>();
-    for (const question of questions) {
+    for (const question of pdp.prefersChecks === true ? [] : questions) {
       if (question.subject !== undefined || question.context !== undefined || question.action.properties !== undefined)
         continue;
       const key = planKey({

@@ -193,6 +193,7 @@ export function authzen(options: AuthzenOptions): PolicyDecisionPoint {
 
   return {
     engine,
+    prefersChecks: true,
     async check(request: CheckRequest, { signal: outer }: CallOptions = {}) {
       return within(outer, async (signal) => {
         const policyVersion = request.policyVersion ?? options.policyVersion ?? 'default';

@@ -97,6 +97,7 @@ export function cached(pdp: PolicyDecisionPoint, options: CachedOptions): Policy
 
   return {
     engine: pdp.engine,
+    prefersChecks: pdp.prefersChecks,
     check,
     plan: (request, own) => pdp.plan(request, own),
     async close() {

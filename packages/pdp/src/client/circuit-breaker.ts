@@ -89,6 +89,7 @@ export function circuitBreaker(pdp: PolicyDecisionPoint, options: CircuitBreaker
 
   return {
     engine: pdp.engine,
+    prefersChecks: pdp.prefersChecks,
     check: (request, own = {}) => guarded((bounded) => pdp.check(request, bounded), own),
     plan: (request, own = {}) => guarded((bounded) => pdp.plan(request, bounded), own),
     close: () => pdp.close(),

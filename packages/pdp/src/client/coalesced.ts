@@ -65,6 +65,7 @@ export function coalesced(pdp: PolicyDecisionPoint, { maxQuestions = 50 }: Coale
 
   return {
     engine: pdp.engine,
+    prefersChecks: pdp.prefersChecks,
     async check(request, options = {}) {
       const own = snapshot(request);
       if (own === undefined) return pdp.check(request, options);

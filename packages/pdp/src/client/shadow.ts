@@ -131,6 +131,7 @@ export function shadow(
 
   return {
     engine: pdp.engine,
+    prefersChecks: pdp.prefersChecks,
     async check(request, options) {
       const answer = await pdp.check(request, options);
       later(request, answer);

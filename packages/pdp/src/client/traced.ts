@@ -107,6 +107,7 @@ export function traced(pdp: PolicyDecisionPoint, options: TracedOptions = {}): P
 
   return {
     engine: pdp.engine,
+    prefersChecks: pdp.prefersChecks,
     check: (request: CheckRequest, own?: CallOptions) =>
       observed('check', aboutCheck(pdp, request), () => pdp.check(request, own), aboutDecisions),
     plan: (request: PlanRequest, own?: CallOptions) =>

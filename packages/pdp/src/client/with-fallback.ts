@@ -101,6 +101,7 @@ export function withFallback(
 
   return {
     engine: pdp.engine,
+    prefersChecks: pdp.prefersChecks,
     check: (request, options = {}) =>
       decide(
         async (engine, own) =>

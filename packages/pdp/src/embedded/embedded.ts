@@ -115,6 +115,7 @@ export async function embedded(options: EmbeddedOptions): Promise<EmbeddedEngine
 
   return {
     engine,
+    prefersChecks: true,
     get revision() {
       return rulebook.revision;
     },
