@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 
-const all = ['gate', 'storage', 'tenants', 'limits', 'audit', 'engines', 'casbin'];
+const all = ['gate', 'storage', 'tenants', 'limits', 'audit', 'engines', 'grpc', 'casbin'];
 const names = process.argv.slice(2);
 const unknown = names.filter((name) => !all.includes(name));
 if (unknown.length > 0 || names.includes('--help')) {
