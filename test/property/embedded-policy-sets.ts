@@ -15,6 +15,7 @@ const conditions = [
   ...['V.v1', 'V.v2 > 1.0', 'V.shared', 'C.c1 == R.attr.n', '"a" in C.c2', 'V.v3 == null', 'C.common == "common"'],
   ...['G.limit == R.attr.n', 'globals.names[0] == R.attr.s', 'G.on && R.attr.b', 'G.missing == null', 'G.deep.x > 1.0'],
   ...['G.limit / 2 == 0', 'R.attr.n + G.limit == 2', 'G.deep.y[0] == -1', 'G.names == P.attr.s'],
+  ...['[1, 2, 3].exists(y, y == 3)', 'cel.bind(y, R.attr.n, y == 1)', '["a"].map(y, y) == [R.attr.s]'],
   ...['P.id == "p1"', 'R.kind == "k1"', '"r1" in P.roles', 'P.scope == "a"'],
 ];
 /** Role policies see no variables. */
@@ -88,6 +89,9 @@ const byEffectiveRole = merged(
       '"d1" in runtime.effectiveDerivedRoles',
       'size(runtime.effectiveDerivedRoles) > 1',
       '"d3" in runtime.effectiveDerivedRoles',
+      '["b", "d1"].exists(v, "d1" in runtime.effectiveDerivedRoles && v == "b")',
+      '["d1", "d3"].exists_one(v, v in runtime.effectiveDerivedRoles && v in ["d1", "d3"])',
+      'cel.bind(v, "d3", size(runtime.effectiveDerivedRoles) > 0 && v == "d3")',
       'true',
     )
     .map((expr) => ({ condition: { match: { expr } } })),

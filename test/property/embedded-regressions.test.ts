@@ -70,6 +70,35 @@ const policies: readonly object[] = [
       { ...allow, actions: ['none'], roles: [], derivedRoles: ['nobody'] },
     ],
   }),
+  // Conditions of derived roles are looked at in the middle of a macro, and have variables of their own there.
+  {
+    ...head,
+    derivedRoles: {
+      name: 'counting',
+      variables: { local: { counted: '[1, 2, 3].map(y, y)' } },
+      definitions: [
+        { name: 'counter', parentRoles: ['member'], condition: { match: { expr: '[1, 2, 3].exists(y, y == 3)' } } },
+        { name: 'reader', parentRoles: ['*'], condition: { match: { expr: 'size(V.counted) == 3' } } },
+      ],
+    },
+  },
+  resource('counted', '', {
+    importDerivedRoles: ['counting'],
+    rules: [
+      { ...allow, actions: ['nothing'], roles: [], derivedRoles: ['counter'] },
+      allow,
+      {
+        ...allow,
+        effect: 'EFFECT_DENY',
+        condition: { match: { expr: '["b"].exists(v, "counter" in runtime.effectiveDerivedRoles && v == "b")' } },
+      },
+      ...[
+        ['condition', '["b"].map(v, [string(runtime.effectiveDerivedRoles.size()), string(v)])'],
+        ['none', 'cel.bind(v, "b", [string(runtime.effectiveDerivedRoles.size()), string(v)])'],
+        ['write', '["b", "c"].filter(v, "reader" in runtime.effectiveDerivedRoles)'],
+      ].map(([action, expr]) => ({ ...allow, actions: [action], output: { when: { ruleActivated: expr } } })),
+    ],
+  }),
   // A role policy forbids what it does not allow, for a kind that any policy of its scope speaks of.
   { ...head, rolePolicy: { role: 'helper', rules: [{ resource: 'memo', allowActions: ['write'] }] } },
   {
@@ -81,7 +110,7 @@ const policies: readonly object[] = [
     },
   },
 ];
-const kinds = [...Object.keys(expressions), 'owned', 'memo', 'letter', 'unknown'];
+const kinds = [...Object.keys(expressions), 'owned', 'counted', 'memo', 'letter', 'unknown'];
 const attributes: readonly Attributes[] = [
   {},
   { n: 1, s: '\uffee', z: null, l: ['a', 'b'], i: 1, m: { '1': 1 }, title: 'x' },

@@ -54,7 +54,7 @@ export class Question implements Activation, Runtime {
   }
 
   get effectiveDerivedRoles(): readonly string[] {
-    return (this.effective ??= this.findEffectiveRoles?.() ?? []);
+    return (this.effective ??= this.foundEffectiveRoles());
   }
 
   /** The time of the question is taken when it is first asked for. */
@@ -69,6 +69,17 @@ export class Question implements Activation, Runtime {
 
   evaluate({ evaluate }: Expression, parameters: Parameters): CelResult {
     return evaluate(this.activationOf(parameters));
+  }
+
+  /** They are asked for in the middle of an expression, whose variables the conditions of roles must not overwrite. */
+  private foundEffectiveRoles(): readonly string[] {
+    const around = [...this.locals];
+    try {
+      return this.findEffectiveRoles?.() ?? [];
+    } finally {
+      // In place: the expression goes on with this very list.
+      this.locals.splice(0, this.locals.length, ...around);
+    }
   }
 
   private activationOf(parameters: Parameters): Activation {
