@@ -81,7 +81,7 @@ function requireJson(value: AttributeValue, what: string): void {
 }
 
 function sayable(text: string, what: string): string {
-  if (/\p{Surrogate}/u.test(text)) throw unsayable(`${what} is not well-formed Unicode`);
+  if (!text.isWellFormed()) throw unsayable(`${what} is not well-formed Unicode`);
   return text;
 }
 

@@ -1,4 +1,6 @@
 import type { AttributeValue, CallOptions, Decision, PolicyDecisionPoint, PortcullisError } from '@portcullis/core';
+import { answersByPosition } from '../client/answers-by-position.js';
+import { canonicalKey } from '../client/canonical-key.js';
 import { unavailable } from '../unavailable.js';
 import type { Semantic, ServedQuestion, ServedRequest } from './serve-question.js';
 import { wireNames } from './wire.js';
@@ -17,7 +19,8 @@ export async function decide(
 ): Promise<readonly Decision[]> {
   const groups = new Map<string, number[]>();
   questions.forEach(({ principal, scope, policyVersion }, index) => {
-    const key = JSON.stringify([principal, scope, policyVersion ?? null]);
+    // Not JSON's text, which is the same for values that an engine tells apart. What has no key is asked alone.
+    const key = canonicalKey([principal, scope, policyVersion]) ?? `alone ${String(index)}`;
     const group = groups.get(key);
     if (group === undefined) groups.set(key, [index]);
     else group.push(index);
@@ -54,8 +57,7 @@ async function decideGroup(
     requestId,
     questions: asked.map(({ resource, action }) => ({ resource, actions: [action] })),
   };
-  const rows = await pdp.check(request, options);
-  if (rows.length !== asked.length) throw incomplete();
+  const rows = answersByPosition(request, await pdp.check(request, options));
   return group.map((index, position) => {
     const [decision] = rows[position] ?? [];
     const effect: unknown = decision?.effect;

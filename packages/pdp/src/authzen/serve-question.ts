@@ -8,6 +8,7 @@ import {
   type Resource,
 } from '@portcullis/core';
 import { z } from 'zod';
+import { whyUnsayable } from '../client/why-unsayable.js';
 import { attributesSchema, noRole, reservedPrefix, wireNames, type WireResource, type WireSubject } from './wire.js';
 
 // Strict: a member that we do not know may be one that a policy is meant to see.
@@ -93,7 +94,12 @@ export function readBatchRequest(body: AttributeValue, limits: ServedLimits): Se
 
 function parse<T>(schema: z.ZodType<T>, body: AttributeValue): T {
   const read = schema.safeParse(body);
-  if (read.success) return read.data;
+  if (read.success) {
+    // Of two such texts or numbers an engine would make one, and answer about somebody else.
+    const unsayable = whyUnsayable(body);
+    if (unsayable !== undefined) throw invalid(`the body holds what no engine can be told: ${unsayable}`);
+    return read.data;
+  }
   const [issue] = read.error.issues;
   const where = issue === undefined || issue.path.length === 0 ? 'the body' : `\`${issue.path.join('.')}\``;
   throw invalid(`${where} is malformed`, issue?.message);

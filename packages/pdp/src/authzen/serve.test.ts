@@ -44,6 +44,24 @@ function engine(check?: PolicyDecisionPoint['check']): PolicyDecisionPoint & { r
   };
 }
 
+/** What an engine says to `question`. */
+function decided(more: Partial<Decision>): Decision {
+  return {
+    effect: 'allow',
+    action: 'read',
+    resource: { kind: 'document', id: '1' },
+    policy: '',
+    policyVersion: 'default',
+    scope: 'acme',
+    outputs: [],
+    obligations: [],
+    callId: 'c',
+    durationMs: 1,
+    engine: 'test',
+    ...more,
+  };
+}
+
 function serve(options: Partial<ServeAuthzenOptions> = {}, pdp = engine()): (request: Request) => Promise<Response> {
   return serveAuthzen(pdp, { url, authenticate: 'none', ...options });
 }
@@ -213,6 +231,56 @@ describe('what is asked', () => {
     expect(pdp.asked[1]?.principal).toEqual({ id: 'bob', roles: [], attr: {} });
   });
 
+  it('asks about each subject with its own attributes, scope and version', async () => {
+    const people: readonly [string, string][] = [
+      ['0', 'acme'],
+      ['-0', 'acme'],
+      ['null', 'acme'],
+      ['0', 'acme.eu'],
+    ];
+    const entry = (x: string, scope: string, version = 'default'): string =>
+      `{"subject":{"type":"identity","id":"a","properties":{"x":${x},"cerbos.scope":"${scope}","cerbos.policyVersion":"${version}"}}}`;
+    const entries = [...people.map(([x, scope]) => entry(x, scope)), entry('0', 'acme', 'next'), entry('0', 'acme')];
+    const top = JSON.stringify({ action: question.action, resource }).slice(0, -1);
+    const pdp = engine();
+    const response = await serve({}, pdp)(post(many, `${top},"evaluations":[${entries.join()}]}`));
+    expect(response.status).toBe(200);
+    expect(
+      pdp.asked.map(({ principal, scope, policyVersion, questions }) => [
+        principal.attr['x'],
+        scope,
+        policyVersion,
+        questions.length,
+      ]),
+    ).toEqual([
+      [0, 'acme', 'default', 2],
+      [-0, 'acme', 'default', 1],
+      [null, 'acme', 'default', 1],
+      [0, 'acme.eu', 'default', 1],
+      [0, 'acme', 'next', 1],
+    ]);
+  });
+
+  it.each([
+    ['a number that is not finite', '1e999'],
+    ['one below', '[{"a":-1e999}]'],
+    ['half a character', String.raw`"\ud800"`],
+    ['half a character in a name', String.raw`{"\udc00":1}`],
+  ])('is refused where an engine could take it for another: %s', async (_what, value) => {
+    const pdp = engine();
+    const person = `{"type":"identity","id":"a","properties":{"x":${value}}}`;
+    const top = JSON.stringify({ action: question.action, resource }).slice(0, -1);
+    for (const [path, body] of [
+      [one, `${top},"subject":${person}}`],
+      [many, `${top},"evaluations":[{"subject":${person}}]}`],
+    ] as const) {
+      const response = await serve({}, pdp)(post(path, body));
+      expect(response.status).toBe(400);
+      expect(await response.text()).toMatch(/^the body holds what no engine can be told/);
+    }
+    expect(pdp.asked).toEqual([]);
+  });
+
   it('is a single evaluation in a batch without entries', async () => {
     for (const body of [question, { ...question, evaluations: [] }])
       expect(await (await serve()(post(many, body))).json()).toEqual({ decision: true });
@@ -310,7 +378,11 @@ describe('what is answered', () => {
     ['fails', () => Promise.reject(new PortcullisError('pdp_unavailable', undefined, { detail: 'at 10.0.0.7' }))],
     ['answers nothing', () => Promise.resolve([])],
     ['answers no action', () => Promise.resolve([[]])],
-    ['answers nonsense', () => Promise.resolve([[{ effect: 'permit' } as unknown as Decision]])],
+    ['answers nonsense', () => Promise.resolve([[decided({ effect: 'permit' as never })]])],
+    ['answers about another action', () => Promise.resolve([[decided({ action: 'write' })]])],
+    ['answers about another resource', () => Promise.resolve([[decided({ resource: { kind: 'document', id: '2' } })]])],
+    ['answers more than was asked', () => Promise.resolve([[decided({})], [decided({})]])],
+    ['answers twice', () => Promise.resolve([[decided({}), decided({ effect: 'deny' })]])],
   ])('is no decision where the engine %s', async (_name, check) => {
     const heard: unknown[] = [];
     const response = await serve({ onError: (error) => heard.push(error) }, engine(check))(post(one, question));

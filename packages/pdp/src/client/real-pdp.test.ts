@@ -34,8 +34,11 @@ const ask = (id: string, notes: readonly string[], tenant = 'acme'): CheckReques
     actions: ['read', 'write'],
   })),
 });
+/** Without what tells calls and processes apart: a sidecar knows its revision, a client of its socket does not. */
 const decisions = (answer: readonly (readonly Decision[])[]): unknown =>
-  answer.map((row) => row.map(({ callId: _call, durationMs: _ms, ...decision }) => decision));
+  answer.map((row) =>
+    row.map(({ callId: _call, durationMs: _ms, policyRevision: _revision, ...decision }) => decision),
+  );
 
 describe('around real PDPs', () => {
   let [own, same, next]: Sidecar[] = [];
