@@ -4,7 +4,7 @@ import { cleverYaml } from './clever-yaml.js';
 
 function findingOn(text: string): string | undefined {
   const lines = new LineCounter();
-  const found = cleverYaml(parseDocument(text, { version: '1.2', lineCounter: lines }));
+  const found = cleverYaml(parseDocument(text, { version: '1.2', lineCounter: lines }), text);
   return found === undefined ? undefined : `${String(lines.linePos(found.offset).line)}: ${found.construct}`;
 }
 
@@ -50,6 +50,15 @@ describe('what two parsers may read in two ways', () => {
     ['the merge key', 'a: { <<: { b: c } }'],
     ['a key that is null', 'a: { ~: c }'],
     ['an empty key', 'a: { : c }'],
+    ['the key `__proto__`', 'a: { b: { __proto__: c } }'],
+    ['the key `__proto__` in quotes', 'a: { b: { "__proto__": c } }'],
+    ['the key `__proto__` by escapes', 'a: { b: { "\\u005f_proto__": c } }'],
+    ['a directive', '%YAML 1.1\n---\na: b'],
+    ['a directive of the same version', '%YAML 1.2\n---\na: b'],
+    ['a directive for tags', '%TAG ! tag:example.com,2026:\n---\na: b'],
+    ['a tab in text without quotes', 'expr: R.attr.x == "a\tb"'],
+    ['a tab in a key without quotes', 'a\tb: c'],
+    ['a tab behind a line break', 'expr: a\n \tb'],
   ])('is found: %s', (_name, text) => {
     expect(findingOn(text)).toBeDefined();
   });
@@ -74,5 +83,24 @@ describe('what two parsers may read in two ways', () => {
     ],
   ])('is not found where there is one way: `%s`', (text) => {
     expect(findingOn(`a: ${text}`)).toBeUndefined();
+  });
+
+  const lines: readonly [string, string][] = [
+    ['a literal block', '|\n        mallory'],
+    ['a literal block without its last line break', '|-\n        a\n        b'],
+    ['a folded block', '>-\n        a\n\n\n        b'],
+    ['quotes over several lines', '"a\n        b\n\n        c"'],
+    ['single quotes over several lines', "'a\n        b'"],
+    ['several lines without quotes', 'a\n        b'],
+    ['such a list', '[a,\n        "b\n        c"]'],
+    ['such a key', '{ "b\n        c": 1 }'],
+  ];
+  it.each(lines)('is found in constants, with its line: %s', (_name, text) => {
+    expect(findingOn(`a: b\nconstants:\n    local:\n      c: ${text}\n`)).toMatch(/^[45]: .*several lines/);
+    expect(findingOn(`a: b\nexportConstants:\n    definitions:\n      c: ${text}\n`)).toMatch(/^[45]: .*several lines/);
+  });
+
+  it.each(lines.slice(0, 6))('is not found in expressions, which both read alike: %s', (_name, text) => {
+    expect(findingOn(`variables:\n    local:\n      expr: ${text}\n`)).toBeUndefined();
   });
 });

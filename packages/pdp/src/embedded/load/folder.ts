@@ -47,7 +47,7 @@ function readPolicyFile(file: string, text: string): readonly Loaded[] {
     const [error] = [...document.errors, ...document.warnings];
     if (error !== undefined) throw refusal(place, [], error.message.split('\n')[0] ?? 'is not YAML');
     if (document.contents === null) return [];
-    const clever = cleverYaml(document);
+    const clever = cleverYaml(document, text);
     if (clever !== undefined)
       throw refusal({ file, lineOf: () => lines.linePos(clever.offset).line }, [], clever.construct);
     const written: unknown = document.toJS();
