@@ -14,7 +14,14 @@ import {
 import { Circuit } from '../client/circuit.js';
 import { coalesced } from '../client/coalesced.js';
 import { unavailable } from '../unavailable.js';
-import { engineName, toDecisions, toPlanExpression, toPrincipal, toResourceCheck } from './translate.js';
+import {
+  engineName,
+  toDecisions,
+  toPlanExpression,
+  toPrincipal,
+  toResourceAttributes,
+  toResourceCheck,
+} from './translate.js';
 
 /** How Cerbos is asked. */
 export interface CerbosOptions {
@@ -132,17 +139,15 @@ export function cerbos(targets: string | readonly string[], options: CerbosOptio
   ): Promise<readonly (readonly Decision[])[]> {
     const policyVersion = request.policyVersion ?? options.policyVersion ?? 'default';
     const startedAt = performance.now();
+    // Not within the call: a question that cannot be asked says nothing of an endpoint.
+    const question = {
+      principal: toPrincipal(request.principal, request.scope, policyVersion),
+      resources: questions.map((one) => toResourceCheck(one, request.scope, policyVersion)),
+      includeMetadata: true,
+      ...(request.requestId === undefined ? {} : { requestId: request.requestId }),
+    };
     const response: CheckResourcesResponse = await call(
-      (client, signal) =>
-        client.checkResources(
-          {
-            principal: toPrincipal(request.principal, request.scope, policyVersion),
-            resources: questions.map((question) => toResourceCheck(question, request.scope, policyVersion)),
-            includeMetadata: true,
-            ...(request.requestId === undefined ? {} : { requestId: request.requestId }),
-          },
-          { signal },
-        ),
+      (client, signal) => client.checkResources(question, { signal }),
       callOptions,
     );
     return toDecisions(request, questions, response, policyVersion, performance.now() - startedAt);
@@ -169,24 +174,14 @@ export function cerbos(targets: string | readonly string[], options: CerbosOptio
     async plan(request: PlanRequest, callOptions: CallOptions = {}): Promise<Plan> {
       const policyVersion = request.policyVersion ?? options.policyVersion ?? 'default';
       const startedAt = performance.now();
-      const response = await call(
-        (client, signal) =>
-          client.planResources(
-            {
-              principal: toPrincipal(request.principal, request.scope, policyVersion),
-              resource: {
-                kind: request.kind,
-                attr: { ...request.attr, tenant: request.tenant },
-                scope: request.scope,
-                policyVersion,
-              },
-              action: request.action,
-              ...(request.requestId === undefined ? {} : { requestId: request.requestId }),
-            },
-            { signal },
-          ),
-        callOptions,
-      );
+      const { kind, action, scope } = request;
+      const question = {
+        principal: toPrincipal(request.principal, scope, policyVersion),
+        resource: { kind, attr: toResourceAttributes(request, [action]), scope, policyVersion },
+        action,
+        ...(request.requestId === undefined ? {} : { requestId: request.requestId }),
+      };
+      const response = await call((client, signal) => client.planResources(question, { signal }), callOptions);
       const about = { callId: response.cerbosCallId, durationMs: performance.now() - startedAt, engine: engineName };
       switch (response.kind) {
         case PlanKind.ALWAYS_ALLOWED:

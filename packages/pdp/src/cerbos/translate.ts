@@ -10,6 +10,7 @@ import {
   type Value,
 } from '@cerbos/core';
 import {
+  type Attributes,
   type AttributeValue,
   type CheckRequest,
   type Decision,
@@ -18,6 +19,7 @@ import {
   type Resource,
   type ResourceQuestion,
 } from '@portcullis/core';
+import { whyUnsayable } from '../client/why-unsayable.js';
 import { obligationsOf } from '../obligations.js';
 import { unavailable } from '../unavailable.js';
 
@@ -30,8 +32,13 @@ export const engineName = 'cerbos';
  */
 export const noRole = 'none';
 
-/** The principal, as Cerbos takes it. */
+/**
+ * The principal, as Cerbos takes it.
+ *
+ * @throws PortcullisError `pdp_unavailable` for what would arrive as another
+ */
 export function toPrincipal(principal: Principal, scope: string, policyVersion: string): CerbosPrincipal {
+  requireSayable('the principal', principal.attr, [principal.id, ...principal.roles, scope, policyVersion]);
   return {
     id: principal.id,
     roles: principal.roles.length === 0 ? [noRole] : [...principal.roles],
@@ -41,20 +48,44 @@ export function toPrincipal(principal: Principal, scope: string, policyVersion: 
   };
 }
 
-/** A question, as Cerbos takes it. The attribute `tenant` is always the resource's owner, whatever else was said. */
+/**
+ * A question, as Cerbos takes it. The attribute `tenant` is always the resource's owner, whatever else was said.
+ *
+ * @throws PortcullisError `pdp_unavailable` for what would arrive as another
+ */
 export function toResourceCheck(
   { resource, actions }: ResourceQuestion,
   scope: string,
   policyVersion: string,
 ): ResourceCheck {
+  const { kind, id } = resource;
   return {
-    resource: { kind: resource.kind, id: resource.id, attr: attributesOf(resource), scope, policyVersion },
+    resource: { kind, id, attr: toResourceAttributes(resource, [id, ...actions]), scope, policyVersion },
     actions: [...actions],
   };
 }
 
-function attributesOf(resource: Resource): Record<string, Value> {
-  return { ...resource.attr, tenant: resource.tenant };
+/**
+ * The attributes of a resource, or of all that a plan is about, and `tenant` with them.
+ *
+ * @param texts - what else is said of it
+ * @throws PortcullisError `pdp_unavailable` for what would arrive as another, also in the kind or in `texts`
+ */
+export function toResourceAttributes(
+  { kind, attr = {}, tenant }: Pick<Resource, 'kind' | 'attr' | 'tenant'>,
+  texts: readonly string[],
+): Record<string, Value> {
+  requireSayable('the resource', attr, [kind, tenant, ...texts]);
+  return { ...(attr as Record<string, Value>), tenant };
+}
+
+/**
+ * The wire is UTF-8, in which every half of a surrogate pair is the same character: without this the owner `a\ud800`
+ * would be the principal `a\ud801`.
+ */
+function requireSayable(what: string, attr: Attributes, texts: readonly string[]): void {
+  const why = whyUnsayable(attr) ?? whyUnsayable(texts);
+  if (why !== undefined) throw unavailable(`the question cannot be asked: ${what} holds ${why}`);
 }
 
 /**
