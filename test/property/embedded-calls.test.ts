@@ -1,22 +1,13 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { PortcullisError, tenantId, type CheckRequest, type PolicyDecisionPoint } from '@portcullis/core';
 import { cerbosSidecar } from '@portcullis/pdp/cerbos';
 import { embedded } from '@portcullis/pdp/embedded';
 import { call, callAttributes } from './embedded-calls.js';
 import { differences } from './embedded-difference.js';
-
-const rounds = Number(process.env['PORTCULLIS_DIFFERENTIAL'] ?? 1);
-// The suite asks the same each time, so that it fails for what was changed; a longer run asks something new.
-const anySeed = process.env['PORTCULLIS_DIFFERENTIAL'] === undefined ? 1 : Date.now() % 2 ** 31;
-const seed = Number(process.env['PORTCULLIS_SEED'] ?? anySeed);
-const folders: string[] = [];
-afterAll(() => {
-  for (const folder of folders) rmSync(folder, { recursive: true });
-});
+import { newFolder, rounds, seed } from './embedded-runs.js';
 
 /** A policy whose rules show what an expression is: as a value, as a condition, and as a variable. */
 function policyOf(kind: string, text: string): unknown {
@@ -41,8 +32,7 @@ type Start = (policies: string) => Promise<PolicyDecisionPoint>;
 /** An engine on the policies that it takes; those that it refuses are taken out. */
 async function started(start: Start, policies: Map<string, unknown>): Promise<PolicyDecisionPoint> {
   for (;;) {
-    const folder = mkdtempSync(join(tmpdir(), 'portcullis-calls-'));
-    folders.push(folder);
+    const folder = newFolder();
     for (const [name, policy] of policies) writeFileSync(join(folder, `${name}.json`), JSON.stringify(policy));
     try {
       return await start(folder);

@@ -1,28 +1,18 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { PortcullisError, tenantId, type CheckRequest } from '@portcullis/core';
 import { cerbosSidecar, type Sidecar } from '@portcullis/pdp/cerbos';
 import { embedded, type EmbeddedEngine } from '@portcullis/pdp/embedded';
 import { differences } from './embedded-difference.js';
 import { attributes, expression } from './embedded-expressions.js';
 import { anyRequest, globals, imported, policySet, schemaFiles } from './embedded-policy-sets.js';
-
-const rounds = Number(process.env['PORTCULLIS_DIFFERENTIAL'] ?? 1);
-// The suite asks the same each time, so that it fails for what was changed; a longer run asks something new.
-const anySeed = process.env['PORTCULLIS_DIFFERENTIAL'] === undefined ? 1 : Date.now() % 2 ** 31;
-const seed = Number(process.env['PORTCULLIS_SEED'] ?? anySeed);
-const folders: string[] = [];
-afterAll(() => {
-  for (const folder of folders) rmSync(folder, { recursive: true });
-});
+import { newFolder, rounds, seed } from './embedded-runs.js';
 
 /** A folder with a policy a file; the names are the files'. */
 function folderOf(policies: ReadonlyMap<string, unknown>): string {
-  const folder = mkdtempSync(join(tmpdir(), 'portcullis-differential-'));
-  folders.push(folder);
+  const folder = newFolder();
   for (const [name, policy] of policies) writeFileSync(join(folder, `${name}.json`), JSON.stringify(policy));
   return folder;
 }

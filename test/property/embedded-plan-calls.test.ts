@@ -1,27 +1,19 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { PortcullisError, tenantId, type Attributes, type PolicyDecisionPoint } from '@portcullis/core';
 import { embedded } from '@portcullis/pdp/embedded';
 import { call, callAttributes } from './embedded-calls.js';
 import { planToCel } from './plan-to-cel.js';
+import { newFolder, rounds, seed } from './embedded-runs.js';
 
-const rounds = Number(process.env['PORTCULLIS_DIFFERENTIAL'] ?? 1);
-const anySeed = process.env['PORTCULLIS_DIFFERENTIAL'] === undefined ? 1 : Date.now() % 2 ** 31;
-const seed = Number(process.env['PORTCULLIS_SEED'] ?? anySeed);
-const folders: string[] = [];
-afterAll(() => {
-  for (const folder of folders) rmSync(folder, { recursive: true });
-});
 const tenant = tenantId('t');
 const places = ['condition', 'none', 'deny'] as const;
 
 /** An engine on a policy with an expression in each place; nothing where it refuses the expression. */
 async function engineOn(text: string): Promise<PolicyDecisionPoint | undefined> {
-  const folder = mkdtempSync(join(tmpdir(), 'portcullis-plan-calls-'));
-  folders.push(folder);
+  const folder = newFolder();
   const rule = (action: string, match?: object, effect = 'EFFECT_ALLOW') => ({
     ...{ actions: [action], effect, roles: ['*'] },
     ...(match === undefined ? {} : { condition: { match } }),

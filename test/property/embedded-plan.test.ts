@@ -1,8 +1,7 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   PortcullisError,
   tenantId,
@@ -18,19 +17,12 @@ import { embedded } from '@portcullis/pdp/embedded';
 import { attributes, expression } from './embedded-expressions.js';
 import { anyRequest, imported, policySet, schemaFiles } from './embedded-policy-sets.js';
 import { failed, meaningOf, split, UnknownOperator } from './plan-meaning.js';
+import { newFolder, rounds, seed } from './embedded-runs.js';
 
-const rounds = Number(process.env['PORTCULLIS_DIFFERENTIAL'] ?? 1);
-const anySeed = process.env['PORTCULLIS_DIFFERENTIAL'] === undefined ? 1 : Date.now() % 2 ** 31;
-const seed = Number(process.env['PORTCULLIS_SEED'] ?? anySeed);
-const folders: string[] = [];
-afterAll(() => {
-  for (const folder of folders) rmSync(folder, { recursive: true });
-});
 const tenant = tenantId('t');
 
 function folderOf(policies: ReadonlyMap<string, unknown>): string {
-  const folder = mkdtempSync(join(tmpdir(), 'portcullis-plan-'));
-  folders.push(folder);
+  const folder = newFolder();
   for (const [name, policy] of policies) writeFileSync(join(folder, `${name}.json`), JSON.stringify(policy));
   return folder;
 }

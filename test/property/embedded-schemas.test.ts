@@ -1,20 +1,13 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import fc from 'fast-check';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { tenantId, type Attributes, type CheckRequest } from '@portcullis/core';
 import { cerbosSidecar } from '@portcullis/pdp/cerbos';
 import { embedded } from '@portcullis/pdp/embedded';
 import { differences } from './embedded-difference.js';
-
-const rounds = Number(process.env['PORTCULLIS_DIFFERENTIAL'] ?? 1);
-const seed = Number(process.env['PORTCULLIS_SEED'] ?? 1);
-const folders: string[] = [];
-afterAll(() => {
-  for (const folder of folders) rmSync(folder, { recursive: true });
-});
+import { newFolder, rounds, seed } from './embedded-runs.js';
 
 const names = ['a', 'b', 'ab', 'tenant', '__proto__', 'constructor', ''] as const;
 const scalar = fc.constantFrom(null, true, false, 0, -0, 1, 1.5, -3, 1e21, '', 'a', 'ab', 'a1', '\u{1f600}', '😀é');
@@ -101,8 +94,7 @@ describe('attribute schemas', () => {
   it('take what Cerbos and another validator take', { timeout: 120_000 * rounds }, async () => {
     for (let round = 0; round < rounds; round++) {
       const schemas = fc.sample(schemaFile, { numRuns: schemaCount, seed: seed + round });
-      const folder = mkdtempSync(join(tmpdir(), 'portcullis-schemas-'));
-      folders.push(folder);
+      const folder = newFolder();
       mkdirSync(join(folder, '_schemas'));
       for (const [index, file] of schemas.entries()) {
         writeFileSync(join(folder, '_schemas', `s${String(index)}.json`), JSON.stringify(file));
