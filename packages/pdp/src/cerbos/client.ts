@@ -101,20 +101,21 @@ export function cerbos(targets: string | readonly string[], options: CerbosOptio
     let failure: unknown;
     try {
       for (let attempt = 0; attempt <= retries; attempt++) {
-        const endpoint = pick();
-        if (endpoint === undefined) throw failed('no endpoint has answered lately', failure);
+        const picked = pick();
+        if (picked === undefined) throw failed('no endpoint has answered lately', failure);
+        const { client, circuit, admission } = picked;
         try {
-          const result = await run(endpoint.client, controller.signal);
-          endpoint.circuit.succeeded();
+          const result = await run(client, controller.signal);
+          circuit.succeeded(admission);
           return result;
         } catch (error) {
           failure = error;
           if (hasGivenUp(outer)) {
-            endpoint.circuit.abandoned();
+            circuit.abandoned(admission);
             throw failed('the caller gave up', error);
           }
-          if (isRefusalOfTheQuestion(error)) endpoint.circuit.succeeded();
-          else endpoint.circuit.failed();
+          if (isRefusalOfTheQuestion(error)) circuit.succeeded(admission);
+          else circuit.failed(admission);
           if (controller.signal.aborted) throw failed(`no answer within ${String(deadlineMs)} ms`, error);
           if (!isTransportError(error)) throw failed('the engine failed', error);
         }
@@ -126,10 +127,14 @@ export function cerbos(targets: string | readonly string[], options: CerbosOptio
     }
   }
 
-  function pick(): Endpoint | undefined {
+  function pick(): (Endpoint & { readonly admission: number }) | undefined {
     const order = [...endpoints.slice(next), ...endpoints.slice(0, next)];
     next = (next + 1) % endpoints.length;
-    return order.find(({ circuit }) => circuit.admits());
+    for (const endpoint of order) {
+      const admission = endpoint.circuit.admits();
+      if (admission !== undefined) return { ...endpoint, admission };
+    }
+    return undefined;
   }
 
   async function checkPart(

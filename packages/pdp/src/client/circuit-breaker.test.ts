@@ -61,4 +61,29 @@ describe('a circuit breaker', () => {
     engine.before = () => undefined;
     expect(await pdp.check(ask())).toHaveLength(1);
   });
+
+  it('has one question out at a time while it finds out, whatever becomes of those from before', async () => {
+    let now = 0;
+    const engine = new TestEngine();
+    engine.before = never;
+    const pdp = circuitBreaker(engine, { failures: 1, openMs: 10, deadlineMs: 60_000, now: () => now });
+    const before = Array.from({ length: 3 }, () => new AbortController());
+    const old = before.map(({ signal }) => pdp.check(ask(), { signal }));
+    engine.before = away;
+    await expect(pdp.check(ask())).rejects.toMatchObject({ detail: 'away' });
+    now = 10;
+    engine.before = never;
+    const last = new AbortController();
+    const probe = pdp.check(ask(), { signal: last.signal });
+    for (const [index, controller] of before.entries()) {
+      controller.abort();
+      await expect(old[index]).rejects.toMatchObject(unavailable);
+      await expect(pdp.check(ask())).rejects.toMatchObject({ detail: expect.stringContaining('open') as string });
+    }
+    expect(engine.asked).toHaveLength(5);
+    last.abort();
+    await expect(probe).rejects.toMatchObject(unavailable);
+    engine.before = () => undefined;
+    expect(await pdp.check(ask())).toHaveLength(1);
+  });
 });

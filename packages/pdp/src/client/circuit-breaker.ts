@@ -63,15 +63,16 @@ export function circuitBreaker(pdp: PolicyDecisionPoint, options: CircuitBreaker
 
   async function guarded<T>(ask: (own: CallOptions) => Promise<T>, { signal }: CallOptions): Promise<T> {
     if (gaveUp(signal)) throw unavailable('the caller gave up', signal?.reason);
-    if (!circuit.admits()) throw unavailable('the circuit is open: the engine has not answered lately');
+    const admission = circuit.admits();
+    if (admission === undefined) throw unavailable('the circuit is open: the engine has not answered lately');
     tellState();
     try {
       const answer = await askWithin((own) => ask({ signal: own }), { signal, deadlineMs });
-      circuit.succeeded();
+      circuit.succeeded(admission);
       return answer;
     } catch (error) {
-      if (!gaveUp(signal) && isUnavailable(error) && countsAsFailure(error)) circuit.failed();
-      else circuit.abandoned();
+      if (!gaveUp(signal) && isUnavailable(error) && countsAsFailure(error)) circuit.failed(admission);
+      else circuit.abandoned(admission);
       throw error;
     } finally {
       tellState();
