@@ -119,4 +119,41 @@ describe('traces', () => {
       await expect(pdp.check(ask())).rejects.toMatchObject({ detail: 'away' });
     }
   });
+
+  it('that come late, twice or by promise ask nothing again, and leave no span open', async () => {
+    type Run = (span: never) => unknown;
+    let late: (() => unknown) | undefined;
+    const ended: string[] = [];
+    const span = (name: string): never =>
+      ({ setAttributes: () => undefined, setStatus: () => undefined, end: () => ended.push(name) }) as never;
+    for (const startActiveSpan of [
+      (_name: string, _options: object, run: Run) => {
+        late = () => run(span('late'));
+      },
+      (_name: string, _options: object, run: Run) => {
+        run(span('first'));
+        run(span('second'));
+      },
+      (_name: string, _options: object, run: Run) => {
+        run(span('third'));
+        return Promise.reject(new Error('broken'));
+      },
+    ]) {
+      const engine = new TestEngine();
+      const answer = traced(engine, { tracer: { startActiveSpan } as never }).check(ask());
+      late?.();
+      late = undefined;
+      expect((await answer)[0]?.[0]?.effect).toBe('allow');
+      expect(engine.asked).toHaveLength(1);
+    }
+    expect(ended).toEqual(['late', 'second', 'first', 'third']);
+  });
+
+  it('without a histogram change nothing', async () => {
+    const createHistogram = (): never => {
+      throw new Error('broken');
+    };
+    const pdp = traced(new TestEngine(), { meter: { createHistogram } });
+    expect((await pdp.check(ask()))[0]?.[0]?.effect).toBe('allow');
+  });
 });

@@ -1,5 +1,6 @@
 import type { CallOptions, CheckRequest, Decision, Plan, PlanRequest, PolicyDecisionPoint } from '@portcullis/core';
 import { PortcullisError } from '@portcullis/core';
+import { tell } from './tell.js';
 
 type TelemetryAttributes = Record<string, string | number | boolean>;
 
@@ -66,10 +67,13 @@ const boundaries = [
  */
 export function traced(pdp: PolicyDecisionPoint, options: TracedOptions = {}): PolicyDecisionPoint {
   const { tracer, meter, now = () => performance.now() } = options;
-  const durations = meter?.createHistogram('portcullis.pdp.duration', {
-    description: 'how long a question to the policy decision point takes',
-    unit: 's',
-    advice: { explicitBucketBoundaries: boundaries },
+  let durations: ReturnType<DecisionMeter['createHistogram']> | undefined;
+  quietly(() => {
+    durations = meter?.createHistogram('portcullis.pdp.duration', {
+      description: 'how long a question to the policy decision point takes',
+      unit: 's',
+      advice: { explicitBucketBoundaries: boundaries },
+    });
   });
 
   async function observed<T>(
@@ -134,11 +138,19 @@ function within<T>(
   let answer: Promise<T> | undefined;
   quietly(() =>
     tracer?.startActiveSpan(name, { attributes }, (started) => {
-      span = started;
-      answer ??= asked(ask);
+      if (answer === undefined) {
+        span = started;
+        answer = asked(ask);
+        return;
+      }
+      // A tracer that calls twice, or late: the question is out already.
+      quietly(() => {
+        started.end();
+      });
     }),
   );
-  return { span, answer: answer ?? asked(ask) };
+  answer ??= asked(ask);
+  return { span, answer };
 }
 
 /** A function that throws at once fails like one that rejects. */
@@ -146,12 +158,9 @@ async function asked<T>(ask: () => Promise<T>): Promise<T> {
   return await ask();
 }
 
+/** At once. What cannot be told, by throwing or by rejecting, must not change what is decided. */
 function quietly(report: () => unknown): void {
-  try {
-    report();
-  } catch {
-    // What cannot be told must not change what is decided.
-  }
+  tell(report, undefined);
 }
 
 function aboutCheck(pdp: PolicyDecisionPoint, { scope, requestId, questions }: CheckRequest): TelemetryAttributes {
