@@ -422,6 +422,38 @@ describe('what is answered', () => {
     expect([response.status, await response.text()]).toEqual([500, 'the request could not be answered']);
   });
 
+  it('stands, whatever becomes of who is told of errors', async () => {
+    const unhandled: unknown[] = [];
+    const hear = (error: unknown): number => unhandled.push(error);
+    process.on('unhandledRejection', hear);
+    for (const onError of [
+      () => {
+        throw new Error('the log is full');
+      },
+      (() => Promise.reject(new Error('the log is away'))) as () => void,
+    ]) {
+      const handler = serve({ authenticate: () => undefined, onError });
+      expect((await handler(post(one, question))).status).toBe(401);
+      expect((await handler(post('/nothing', question))).status).toBe(404);
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('unhandledRejection', hear);
+    expect(unhandled).toEqual([]);
+  });
+
+  it('is told to an operator where it is an error, of whatever kind', async () => {
+    const heard: unknown[] = [];
+    const handler = serve({
+      onError: (error, { requestId }) => heard.push([(error as PortcullisError).code, requestId]),
+    });
+    const headers = { 'x-request-id': 'r-1' };
+    await handler(post('/nothing', question, headers));
+    await handler(new Request(`${url}${one}`, { headers }));
+    await handler(post(one, {}, headers));
+    await handler(post(one, question, headers));
+    expect(heard).toEqual(['not_found', 'method_not_allowed', 'request_invalid'].map((code) => [code, 'r-1']));
+  });
+
   it('carries the id of the request, where it can be a header', async () => {
     const pdp = engine();
     const response = await serve({}, pdp)(post(one, question, { 'x-request-id': 'r-1' }));

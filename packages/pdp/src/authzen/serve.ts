@@ -9,6 +9,7 @@ import {
 import { z } from 'zod';
 import { atLeast } from '../at-least.js';
 import { askWithin } from '../client/ask-within.js';
+import { tell } from '../client/tell.js';
 import { allowInsecureRequests, below, metadataUrl, readPdpUrl } from './endpoints.js';
 import { decide, toAnswer } from './serve-answer.js';
 import {
@@ -57,7 +58,10 @@ export interface ServeAuthzenOptions {
   readonly maxEvaluations?: number | undefined;
   /** How long an answer may take in all, in milliseconds. @defaultValue 5000 */
   readonly deadlineMs?: number | undefined;
-  /** Hears of everything that was not answered with a decision, with the detail that callers are not told. */
+  /**
+   * Hears of every error, with the detail that callers are not told: also before anybody is recognized, so that it must
+   * not do much for each. What it throws or rejects with is dropped.
+   */
   readonly onError?: ((error: unknown, about: { readonly requestId: string }) => void) | undefined;
   /** Lets `url` be `http:` beyond this machine, as behind a proxy that ends TLS. */
   readonly [allowInsecureRequests]?: boolean | undefined;
@@ -124,17 +128,20 @@ export function serveAuthzen(
   return async (request) => {
     const requestId = requestIdOf(request.headers.get('x-request-id') ?? undefined);
     const { pathname } = new URL(request.url);
-    if (pathname === metadataPath)
-      return request.method === 'GET' ? json(metadata, requestId) : methodNotAllowed('GET', requestId);
+    const refuse = (error: unknown, more?: Readonly<Record<string, string>>): Response => {
+      tell((event) => options.onError?.(event, { requestId }), error);
+      return failed(error, requestId, more);
+    };
     const read = readers.get(pathname);
-    if (read === undefined) return failed(new PortcullisError('not_found'), requestId);
-    if (request.method !== 'POST') return methodNotAllowed('POST', requestId);
+    const method = pathname === metadataPath ? 'GET' : 'POST';
+    if (read === undefined && method === 'POST') return refuse(new PortcullisError('not_found'));
+    if (request.method !== method) return refuse(new PortcullisError('method_not_allowed'), { allow: method });
+    if (read === undefined) return json(metadata, requestId);
     try {
       const patience = { signal: request.signal, deadlineMs };
       return json(await askWithin((signal) => answer(request, read, requestId, signal), patience), requestId);
     } catch (error) {
-      options.onError?.(error, { requestId });
-      return failed(error, requestId);
+      return refuse(error);
     }
   };
 }
@@ -184,8 +191,4 @@ function failed(error: unknown, requestId: string, more: Readonly<Record<string,
   const headers = { ...common, 'content-type': 'text/plain; charset=utf-8', 'x-request-id': requestId, ...more };
   if (status === 401) Object.assign(headers, { 'www-authenticate': 'Bearer' });
   return new Response(known?.toPublic().message ?? 'the request could not be answered', { status, headers });
-}
-
-function methodNotAllowed(allow: string, requestId: string): Response {
-  return failed(new PortcullisError('method_not_allowed'), requestId, { allow });
 }
