@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdir } from 'node:fs/promises';
+import { cp, lstat, mkdir, stat } from 'node:fs/promises';
 import { relative } from 'node:path';
 import { PortcullisError } from '@portcullis/core';
 import { lintPolicies, type PolicyFinding } from '../policies/lint.js';
-import { readPolicies } from '../policies/read.js';
+import { linkedFolder, readPolicies } from '../policies/read.js';
 import { revisionOfFolder } from '../policies/revision.js';
 
 /** A copy of a policy folder that was found good, which nobody edits any more. */
@@ -30,8 +30,9 @@ export async function takeSnapshot(
   await cp(source, target, {
     recursive: true,
     dereference: true,
-    filter: (path) => path === source || !/(^|[\\/])\.(git|DS_Store)/.test(relative(source, path)),
+    filter: (path) => isTaken(source, path),
   }).catch((cause: unknown) => {
+    if (cause instanceof PortcullisError) throw cause;
     throw new PortcullisError('policies_invalid', `the policy folder \`${source}\` cannot be read`, { cause });
   });
   const findings = lintPolicies(await readPolicies(target));
@@ -44,6 +45,17 @@ export async function takeSnapshot(
     revision: await revisionOfFolder(target),
     warnings: findings.filter(({ severity }) => severity === 'warning'),
   };
+}
+
+/** A link to a file becomes one; a link to a folder is refused, as everywhere, unless it is hidden from the engine. */
+async function isTaken(source: string, path: string): Promise<boolean> {
+  if (path === source) return true;
+  const name = relative(source, path);
+  if (/(^|[\\/])\.(git|DS_Store)/.test(name)) return false;
+  const isLinkedFolder = (await lstat(path)).isSymbolicLink() && (await stat(path)).isDirectory();
+  if (!isLinkedFolder) return true;
+  if (/(^|[\\/])\./.test(name)) return false;
+  throw linkedFolder(name);
 }
 
 /** Runs the engine's compiler, without the tests. */

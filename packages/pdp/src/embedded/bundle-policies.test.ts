@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { PortcullisError, tenantId, type CheckRequest } from '@portcullis/core';
+import { revisionOf } from '../policies/revision.js';
 import { bundlePolicies } from './bundle-policies.js';
 import { embedded, type BundleOptions } from './embedded.js';
 
@@ -44,6 +45,18 @@ async function refusalOf(options: BundleOptions): Promise<string> {
   return error.message;
 }
 
+const note = { apiVersion: 'api.cerbos.dev/v1', resourcePolicy: { resource: 'note', version: 'default', rules: [] } };
+/** A bundle as somebody may write it who is not us. */
+function made(document: unknown): string {
+  const contents = { documents: [document], schemas: new Map<string, unknown>() };
+  return JSON.stringify({
+    format: 'portcullis-policies/1',
+    revision: revisionOf(contents),
+    policies: [{ file: 'note.yaml', document }],
+    schemas: {},
+  });
+}
+
 describe('a bundle', () => {
   it('decides as its folder does, and has its revision', async () => {
     const bundle = await bundlePolicies({ policies: folder });
@@ -83,6 +96,29 @@ describe('a bundle', () => {
     ['another version', '{"format":"portcullis-policies/2","revision":"","policies":[],"schemas":{}}'],
   ])('is refused if it is %s', async (_what, text) => {
     expect(await refusalOf({ bundle: text })).toMatch(/bundle/);
+  });
+
+  it.each([
+    ['a policy that is disabled, at which the lint does not look', { ...note, disabled: true }, /is disabled/],
+    [
+      'a member `__proto__`',
+      { ...note, metadata: { annotations: JSON.parse('{"__proto__":{}}') as unknown } },
+      /__proto__/,
+    ],
+  ])('is refused with %s, though it holds what its revision says', async (_what, document, message) => {
+    expect(await refusalOf({ bundle: made(note) }).catch(() => 'taken')).toBe('taken');
+    expect(await refusalOf({ bundle: made(document) })).toMatch(message);
+  });
+
+  it('is refused with what is nested too deep for a revision', async () => {
+    const bundle = made(note).replace('"rules":[]', `"rules":[${'['.repeat(99)}${']'.repeat(99)}]`);
+    expect(await refusalOf({ bundle })).toMatch(/too deep/);
+  });
+
+  it('is refused if its bytes are damaged', async () => {
+    const bytes = new TextEncoder().encode((await bundlePolicies({ policies: folder })).text);
+    bytes[100] = 0xff;
+    expect(await refusalOf({ bundle: bytes })).toMatch(/bundle/);
   });
 
   it('is refused if it is not of the revision that is asked for', async () => {

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -204,6 +204,67 @@ describe('loading', () => {
   ])('refuses %s', async (_name, lines, message) => {
     note('true', lines);
     expect(await refusalOf({ allowWideningScopes: true })).toMatch(message);
+  });
+
+  it.each([
+    ['a constant of several lines', '  constants: { local: { c: "a\n      b" } }', /^note\.yaml:13: .*several lines/],
+    ['a member `__proto__`', '  constants: { local: { c: { __proto__: { a: 1 } } } }', /^note\.yaml:13: .*__proto__/],
+  ])('refuses %s, which Cerbos reads as something else', async (_name, lines, message) => {
+    note('true', `\n${lines}`);
+    expect(await refusalOf()).toMatch(message);
+  });
+
+  it.each([
+    ['a policy', '{"all":{"of":[', ']}}', 30, /^note\.json:1: is nested too deep$/],
+    ['a file that would overflow a parser', '[', ']', 100_000, /^note\.json: is nested too deep$/],
+    ['a file without brackets that would', '- ', '', 100_000, /^note\.json: is nested too deep$/],
+  ])('refuses %s that is nested too deep', async (_name, open, close, depth, message) => {
+    const match = `${open.repeat(depth)}{"expr":"true"}${close.repeat(depth)}`;
+    write(
+      'note.json',
+      depth > 1000
+        ? match
+        : `{"apiVersion":"api.cerbos.dev/v1","resourcePolicy":{"resource":"note","version":"default","rules":[{"actions":["read"],"effect":"EFFECT_ALLOW","roles":["*"],"condition":{"match":${match}}}]}}`,
+    );
+    expect(await refusalOf()).toMatch(message);
+  });
+
+  it('takes a file with many brackets that are text', async () => {
+    note(`R.attr.x in [${'"[{", '.repeat(300)}"]"]`);
+    expect(await effectOf({ x: ']' })).toBe('allow');
+  });
+
+  it.each([
+    [64, true],
+    [65, false],
+    [5000, false],
+  ])('follows a chain of variables no further than it can: %i', async (length, taken) => {
+    const chain = Array.from({ length }, (_, position) =>
+      position === length - 1 ? `v${String(position)}: "true"` : `v${String(position)}: V.v${String(position + 1)}`,
+    );
+    note('V.v0', `\n  variables: { local: { ${chain.join(', ')} } }`);
+    if (taken) expect(await effectOf()).toBe('allow');
+    else expect(await refusalOf()).toMatch(/^note\.yaml:13: .*v64`: the variable is needed through too many others/);
+  });
+
+  it('names the file that cannot be read, of however many', async () => {
+    const policy = (kind: string): string =>
+      `apiVersion: api.cerbos.dev/v1\nresourcePolicy: { resource: ${kind}, version: default }\n`;
+    for (let count = 0; count < 120; count++) write(`n${String(count)}.yaml`, policy(`n${String(count)}`));
+    await (await load()).close();
+    symlinkSync('/proc/self/mem', join(folder, 'z.yaml'));
+    expect(await refusalOf()).toBe('z.yaml: cannot be read');
+  });
+
+  it.each([
+    ['the same file twice', 'note'],
+    ['kinds that are one to Cerbos', 'no_te', 'no-te'],
+  ])('refuses a second policy: %s', async (_name, first, second = first) => {
+    const policy = (kind: string): string =>
+      `apiVersion: api.cerbos.dev/v1\nresourcePolicy: { resource: ${kind}, version: default }\n`;
+    write('a.yaml', policy(first));
+    write('b.yaml', policy(second));
+    expect(await refusalOf()).toMatch(/^b\.yaml:1: there is a second policy/);
   });
 
   it.each([

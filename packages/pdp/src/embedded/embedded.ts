@@ -153,8 +153,7 @@ export async function embedded(options: EmbeddedOptions): Promise<EmbeddedEngine
 }
 
 function fromBundle({ bundle, revision, allowWideningScopes }: BundleOptions): GoodPolicies {
-  const text = typeof bundle === 'string' ? bundle : new TextDecoder('utf-8', { fatal: true }).decode(bundle);
-  const folder = readBundle(text);
+  const folder = readBundle(bundle);
   if (revision !== undefined && folder.revision !== revision)
     throw new PortcullisError(
       'policies_invalid',

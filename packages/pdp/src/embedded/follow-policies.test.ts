@@ -156,6 +156,7 @@ describe('a link', () => {
     write(policy('EFFECT_ALLOW'));
     symlinkSync(what === 'to a folder' ? tmpdir() : join(folder, 'nowhere'), join(folder, 'more'));
     await expect(follow()).rejects.toThrow(message);
+    await expect(cerbosSidecar({ policies: folder, pollMs: 0 })).rejects.toThrow(message);
   });
 });
 

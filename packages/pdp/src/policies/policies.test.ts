@@ -1,7 +1,11 @@
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { tenantId } from '@portcullis/core';
+import { cerbosBinary } from '../cerbos/binary.js';
+import { cerbosSidecar } from '../cerbos/sidecar.js';
 import { lintPolicies } from './lint.js';
 import { policyFiles, readPolicies } from './read.js';
 
@@ -74,6 +78,62 @@ describe('reading policies', () => {
     await expect(readPolicies(folder)).rejects.toMatchObject({
       code: 'policies_invalid',
       message: expect.stringMatching(message) as string,
+    });
+  });
+
+  it('reads by their names the files that Cerbos reads', async () => {
+    const names = [
+      ...[
+        'a.YAML',
+        'b.Yml',
+        'c.Json',
+        '_Schemas/d.json',
+        'TestData/e.yaml',
+        'testdata.json',
+        'test.yaml',
+        'f.test.yaml',
+      ],
+      ...[
+        'g_TEST.yaml',
+        'h_test.YML',
+        '_schemas/i.YAML',
+        'testdata/j.JSON',
+        '.hidden/k.yaml',
+        'l.yaml.txt',
+        'm/.n.yaml',
+      ],
+      ...['_schemas/o/_schemas/p.json', 'testdata/_schemas/q.yaml', 'r/_schemas'],
+    ];
+    write('note.yaml', base('    - { actions: [read], effect: EFFECT_ALLOW, roles: [member] }\n'));
+    for (const [position, name] of names.entries())
+      write(
+        name,
+        `{"apiVersion":"api.cerbos.dev/v1","principalPolicy":{"principal":"p${String(position)}","version":"default","rules":[{"resource":"note","actions":[{"action":"*","effect":"EFFECT_DENY"}]}]}}`,
+      );
+    const pdp = await cerbosSidecar({ policies: folder, pollMs: 0 });
+    const read: string[] = [];
+    for (const [position, name] of names.entries()) {
+      const [[decision] = []] = await pdp.check({
+        principal: { id: `p${String(position)}`, roles: ['member'], attr: {} },
+        scope: '',
+        questions: [{ resource: { kind: 'note', id: '1', tenant: tenantId('t') }, actions: ['read'] }],
+      });
+      if (decision?.effect === 'deny') read.push(name);
+    }
+    await pdp.close();
+    expect(read).toHaveLength(8);
+    expect(await policyFiles(folder)).toEqual([...read, 'note.yaml'].sort());
+  });
+
+  it('refuses schemas elsewhere than at the root, as Cerbos does', async () => {
+    write('note.yaml', base('    - { actions: [read], effect: EFFECT_ALLOW, roles: [member] }\n'));
+    write('a/_schemas/note.json', '{}');
+    const { status, stdout } = spawnSync(cerbosBinary(), ['compile', '--skip-tests', folder], { encoding: 'utf8' });
+    expect(status).not.toBe(0);
+    expect(stdout).toContain('_schemas directory must be under the root');
+    await expect(policyFiles(folder)).rejects.toMatchObject({
+      code: 'policies_invalid',
+      message: expect.stringContaining('a/_schemas/note.json') as string,
     });
   });
 

@@ -1,15 +1,30 @@
-import { access, readdir, readFile, stat } from 'node:fs/promises';
+import { access, readdir, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { PortcullisError, type PolicyDocument } from '@portcullis/core';
 import { describePolicy } from './describe.js';
+import { readFiles } from './read-files.js';
 
-/** The names of the policy files below a folder: what the engine would load. Tests, schemas and hidden files are not. */
+/**
+ * The names of the policy files below a folder: what the engine would load. Tests, schemas and hidden files are not.
+ * As to Cerbos, the ending of a name is the same in capitals.
+ *
+ * @throws PortcullisError `policies_invalid` where the folder cannot be read, has a link to a folder in it, or schemas
+ *   elsewhere than at its root
+ */
 export async function policyFiles(folder: string): Promise<readonly string[]> {
-  const files = await filesIn(folder, `the policy folder \`${folder}\` cannot be read`);
-  return files
-    .filter((file) => /\.(ya?ml|json)$/.test(file) && !/_test\.(ya?ml|json)$/.test(file))
-    .filter((file) => !file.split('/').some((part) => part === '_schemas' || part === 'testdata'));
+  const files = (await filesIn(folder, `the policy folder \`${folder}\` cannot be read`))
+    .filter((file) => /\.(ya?ml|json)$/i.test(file) && !/_test\.(ya?ml|json)$/i.test(file))
+    .filter((file) => !file.startsWith('_schemas/') && !foldersOf(file).includes('testdata'));
+  const misplaced = files.find((file) => foldersOf(file).includes('_schemas'));
+  // Cerbos does not start on such a folder. Whoever put policies there would believe that they decide.
+  if (misplaced !== undefined)
+    throw new PortcullisError('policies_invalid', `${misplaced}: schemas are in \`_schemas\` at the root alone`);
+  return files;
+}
+
+function foldersOf(file: string): readonly string[] {
+  return file.split('/').slice(0, -1);
 }
 
 /** The names of the schemas of a folder, below its `_schemas`. */
@@ -20,7 +35,17 @@ export async function schemaFiles(folder: string): Promise<readonly string[]> {
     () => false,
   );
   const files = isThere ? await filesIn(schemas, 'the folder `_schemas` cannot be read') : [];
-  return files.filter((file) => file.endsWith('.json'));
+  return files.filter((file) => /\.json$/i.test(file));
+}
+
+/** The file of a schema, by its name below `_schemas`. */
+export function inSchemas(name: string): string {
+  return `_schemas/${name}`;
+}
+
+/** The name of a schema below `_schemas`, by its file. */
+export function nameOfSchema(file: string): string {
+  return file.slice('_schemas/'.length);
 }
 
 /**
@@ -37,13 +62,16 @@ async function filesIn(folder: string, message: string): Promise<readonly string
     const path = join(entry.parentPath, entry.name);
     const name = relative(folder, path).split(sep).join('/');
     if (name.split('/').some((part) => part.startsWith('.'))) continue;
-    const isLink = entry.isSymbolicLink();
-    const target = isLink ? await stat(path).catch(refused) : entry;
-    if (isLink && target.isDirectory())
-      throw new PortcullisError('policies_invalid', `${name}: is a link to a folder, which is not followed`);
+    const target = entry.isSymbolicLink() ? await stat(path).catch(refused) : entry;
+    if (entry.isSymbolicLink() && target.isDirectory()) throw linkedFolder(name);
     if (target.isFile()) names.push(name);
   }
   return names.sort();
+}
+
+/** The refusal of a link to a folder: its files would be skipped by one engine, and read by another. */
+export function linkedFolder(name: string): PortcullisError {
+  return new PortcullisError('policies_invalid', `${name}: is a link to a folder, which is not followed`);
 }
 
 /**
@@ -53,10 +81,7 @@ async function filesIn(folder: string, message: string): Promise<readonly string
  */
 export async function readPolicies(folder: string): Promise<readonly PolicyDocument[]> {
   const files = await policyFiles(folder);
-  const read = await Promise.all(
-    files.map(async (file) => readFileDocuments(file, await readFile(join(folder, file), 'utf8'))),
-  );
-  return read.flat();
+  return (await readFiles(folder, files)).flatMap(({ file, text }) => readFileDocuments(file, text));
 }
 
 function readFileDocuments(file: string, text: string): readonly PolicyDocument[] {

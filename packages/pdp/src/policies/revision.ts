@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
+import { PortcullisError } from '@portcullis/core';
 import { canonicalKey } from '../client/canonical-key.js';
-import { policyFiles, schemaFiles } from './read.js';
+import { readFiles } from './read-files.js';
+import { inSchemas, nameOfSchema, policyFiles, schemaFiles } from './read.js';
 
 /** All that decides: the documents of the policy files that are not disabled, and the schemas by name. */
 export interface PolicyContents {
@@ -17,6 +17,7 @@ export interface PolicyContents {
  * the same policies are, so that engines of two kinds can be told to decide by the same ones.
  *
  * @returns SHA-256 in hex
+ * @throws PortcullisError `policies_invalid` for what is nested too deep to be told from anything else
  */
 export function revisionOf({ documents, schemas }: PolicyContents): string {
   const hash = createHash('sha256');
@@ -32,13 +33,12 @@ export function revisionOf({ documents, schemas }: PolicyContents): string {
 /** The revision of the policies of a folder, whether or not they are good. */
 export async function revisionOfFolder(folder: string): Promise<string> {
   const files = await policyFiles(folder);
-  const documents = await Promise.all(
-    files.map(async (file) => documentsOf(await readFile(join(folder, file), 'utf8'))),
-  );
-  const schemas = new Map<string, unknown>();
-  for (const name of await schemaFiles(folder))
-    schemas.set(name, jsonOf(await readFile(join(folder, '_schemas', name), 'utf8')));
-  return revisionOf({ documents: documents.flat(), schemas });
+  const documents = (await readFiles(folder, files)).flatMap(({ text }) => documentsOf(text));
+  const schemas = await readFiles(folder, (await schemaFiles(folder)).map(inSchemas));
+  return revisionOf({
+    documents,
+    schemas: new Map(schemas.map(({ file, text }) => [nameOfSchema(file), jsonOf(text)])),
+  });
 }
 
 /** What a file says; its text, where that is not to be had. */
@@ -68,6 +68,6 @@ function jsonOf(text: string): unknown {
 
 function canonicalText(value: unknown): string {
   const text = canonicalKey(value);
-  if (text === undefined) throw new TypeError('policies are JSON');
+  if (text === undefined) throw new PortcullisError('policies_invalid', 'a policy or schema is nested too deep');
   return text;
 }

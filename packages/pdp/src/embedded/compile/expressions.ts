@@ -17,6 +17,9 @@ export interface Exports {
   readonly constants: ReadonlyMap<string, CelMap>;
 }
 
+/** How many variables may need one another in a chain: each is compiled within the one before. */
+const longestChain = 64;
+
 /** What the expressions of one policy may name, and what they see when they are evaluated. */
 export interface PolicyNames {
   readonly place: Place;
@@ -50,9 +53,12 @@ export function policyNames(
     const definition = definitions.get(name);
     if (definition === undefined || done.has(name)) return;
     if (inWork.has(name)) throw refusal(definition.place, definition.path, 'the variable needs itself');
+    if (inWork.size === longestChain)
+      throw refusal(definition.place, definition.path, 'the variable is needed through too many others');
     inWork.add(name);
     const names = { variables: variableNames, constants: constantNames, onVariable: compile, onRuntime };
     const expression = expressionAt(definition.place, definition.path, definition.text, names);
+    inWork.delete(name);
     done.add(name);
     ordered.push({ name, expression });
   };

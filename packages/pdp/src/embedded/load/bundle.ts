@@ -30,8 +30,8 @@ export function toBundle({ policies, schemas, revision }: PolicyFolder): string 
  *
  * @throws PortcullisError `policies_invalid` for anything else, and where the contents are not those of the revision
  */
-export function readBundle(text: string): PolicyFolder {
-  const parsed = bundle.safeParse(jsonOf(text));
+export function readBundle(written: string | Uint8Array): PolicyFolder {
+  const parsed = bundle.safeParse(jsonOf(written));
   if (!parsed.success) throw invalid('the bundle is malformed, or of another version');
   const { policies, schemas, revision } = parsed.data;
   const contents = { documents: policies.map(({ document }) => document), schemas: new Map(Object.entries(schemas)) };
@@ -42,15 +42,26 @@ export function readBundle(text: string): PolicyFolder {
 
 function loaded({ file, document }: { readonly file: string; readonly document?: unknown }): Loaded {
   const place = { file, lineOf: () => 1 };
+  if (hasPrototypeKey(document)) throw refusal(place, [], 'the key `__proto__` is not supported');
   const parsed = policyDocument.safeParse(document);
+  // One that is disabled is not put into a bundle, and the lint would not look at it.
+  if (parsed.data?.disabled === true) throw refusal(place, [], 'is disabled, and in a bundle nevertheless');
   if (parsed.success) return { document, policy: parsed.data, place };
   const [issue] = parsed.error.issues;
   throw refusal(place, issue?.path ?? [], issue?.message ?? 'is malformed');
 }
 
-function jsonOf(text: string): unknown {
+/** What reads a document would drop such a member without a word. */
+function hasPrototypeKey(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.hasOwn(value, '__proto__') || Object.values(value).some(hasPrototypeKey);
+}
+
+function jsonOf(written: string | Uint8Array): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(
+      typeof written === 'string' ? written : new TextDecoder('utf-8', { fatal: true }).decode(written),
+    );
   } catch {
     throw invalid('the bundle is no JSON');
   }

@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { isNode, LineCounter, parseAllDocuments, type Document } from 'yaml';
 import { PortcullisError } from '@portcullis/core';
-import { policyFiles, schemaFiles } from '../../policies/read.js';
+import { canonicalKey } from '../../client/canonical-key.js';
+import { inSchemas, nameOfSchema, policyFiles, schemaFiles } from '../../policies/read.js';
+import { readFiles } from '../../policies/read-files.js';
 import { revisionOf } from '../../policies/revision.js';
 import { cleverYaml } from './clever-yaml.js';
 import { policyDocument, type PolicyDocumentOf } from './document.js';
@@ -30,10 +30,7 @@ export interface PolicyFolder {
  */
 export async function readFolder(folder: string): Promise<PolicyFolder> {
   const files = await policyFiles(folder);
-  const read = await Promise.all(
-    files.map(async (file) => readPolicyFile(file, await readFile(join(folder, file), 'utf8'))),
-  );
-  const policies = read.flat();
+  const policies = (await readFiles(folder, files)).flatMap(({ file, text }) => readPolicyFile(file, text));
   const schemas = await readSchemas(folder);
   return { policies, schemas, revision: revisionOf({ documents: policies.map(({ document }) => document), schemas }) };
 }
@@ -51,6 +48,7 @@ function readPolicyFile(file: string, text: string): readonly Loaded[] {
     if (clever !== undefined)
       throw refusal({ file, lineOf: () => lines.linePos(clever.offset).line }, [], clever.construct);
     const written: unknown = document.toJS();
+    if (canonicalKey(written) === undefined) throw refusal(place, [], 'is nested too deep');
     const parsed = policyDocument.safeParse(written);
     if (!parsed.success) {
       const [issue] = parsed.error.issues;
@@ -80,16 +78,15 @@ function placeOf(file: string, document: Document, lines: LineCounter): Place {
 }
 
 async function readSchemas(folder: string): Promise<ReadonlyMap<string, unknown>> {
-  const schemas = new Map<string, unknown>();
-  for (const file of await schemaFiles(folder))
-    schemas.set(file, readSchema(file, await readFile(join(folder, '_schemas', file), 'utf8')));
-  return schemas;
+  const names = await schemaFiles(folder);
+  const files = await readFiles(folder, names.map(inSchemas));
+  return new Map(files.map(({ file, text }) => [nameOfSchema(file), readSchema(file, text)]));
 }
 
 function readSchema(file: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new PortcullisError('policies_invalid', `_schemas/${file}:1: is not JSON`, { cause });
+    throw new PortcullisError('policies_invalid', `${file}:1: is not JSON`, { cause });
   }
 }

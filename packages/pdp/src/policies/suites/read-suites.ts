@@ -28,7 +28,7 @@ export async function readSuites(folder: string): Promise<readonly ReadSuite[]> 
     throw new PortcullisError('policies_invalid', `the policy folder \`${folder}\` cannot be read`, { cause });
   });
   const files = entries
-    .filter((entry) => entry.isFile() && /_test\.(ya?ml|json)$/.test(entry.name))
+    .filter((entry) => entry.isFile() && /_test\.(ya?ml|json)$/i.test(entry.name))
     .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join('/'))
     .filter((file) => !file.split('/').some((part) => part.startsWith('.') || part === 'testdata'))
     .sort();
