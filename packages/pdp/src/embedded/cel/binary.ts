@@ -3,7 +3,7 @@ import type { Kind } from './kind.js';
 import { binaryOperators } from './operators.js';
 import { joinedItem, type Typed } from './typed.js';
 import { Unsupported } from './unsupported.js';
-import { equals, failed } from './value.js';
+import { equals, failed, freeText } from './value.js';
 
 const numbers: ReadonlySet<Kind> = new Set<Kind>(['int', 'uint', 'double']);
 const ordered: ReadonlySet<Kind> = new Set<Kind>([
@@ -47,7 +47,9 @@ function equality(left: Evaluate, right: Evaluate): Evaluate {
     if (one === failed) return failed;
     const other = right(activation);
     if (other === failed) return failed;
-    return typeof one === 'string' || typeof one === 'boolean' ? one === other : equals(one, other, activation.work);
+    if (typeof one === 'boolean') return one === other;
+    if (typeof one === 'string' && one.length < freeText) return one === other;
+    return equals(one, other, activation.work);
   };
 }
 

@@ -138,7 +138,7 @@ function evaluated({ expr, original }: Case): CelResult {
 }
 
 function shown(value: CelResult): string {
-  return value === failed ? 'an error' : JSON.stringify(outputOf(value));
+  return value === failed ? 'an error' : JSON.stringify(outputOf(value, new Work()));
 }
 
 type Outcome = 'equal' | 'refused' | 'skipped' | { readonly wrong: string };

@@ -36,21 +36,57 @@ export function decimalText(value: number): string {
   return `${sign}${digits.slice(0, point)}.${digits.slice(point)}`;
 }
 
-const decimal = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
+/** The words for what is not finite, and digits with what Go allows between them. No part can be read in two ways. */
+const infinity = /^[+-]?inf(?:inity)?$/i;
+const decimal = /^[+-]?(?:\d+(?:_\d+)*(?:\.(?:\d+(?:_\d+)*)?)?|\.\d+(?:_\d+)*)(?:e[+-]?\d+(?:_\d+)*)?$/i;
+const hexadecimal =
+  /^([+-]?)0x(?:_?([\da-f]+(?:_[\da-f]+)*)(?:\.([\da-f]+(?:_[\da-f]+)*)?)?|\.([\da-f]+(?:_[\da-f]+)*))p([+-]?\d+(?:_\d+)*)$/i;
 
-/** What Go may read as a number, and JavaScript does not: hexadecimal digits, and underscores between digits. */
-const unusual = /^[+-]?(?=.*[x_])[\da-fx][\da-fx_.p+-]*$/i;
+/** Beyond it, Go does not look at all of an exponent. */
+const maxLength = 10_000;
 
 /**
- * Reads a double as Go does, with its words for what is not finite. `undefined` for what is none, or is too large.
+ * Reads a double as Go does: in decimal or hexadecimal digits, with underscores between them, and with its words for
+ * what is not finite. `undefined` for what is none, or is too large.
  *
  * @see https://pkg.go.dev/strconv#ParseFloat
- * @throws Unanswerable for hexadecimal digits, and for underscores between digits
+ * @throws Unanswerable for more than 10,000 characters
  */
 export function parseDouble(text: string): number | undefined {
-  if (/^[+-]?inf(inity)?$/i.test(text)) return text.startsWith('-') ? -Infinity : Infinity;
+  if (infinity.test(text)) return text.startsWith('-') ? -Infinity : Infinity;
   if (/^nan$/i.test(text)) return NaN;
-  if (unusual.test(text)) throw new Unanswerable('a text with hexadecimal digits or underscores is read as a double');
-  const value = decimal.test(text) ? Number(text) : undefined;
-  return value === undefined || Number.isFinite(value) ? value : undefined;
+  const [, sign, whole = '', after = '', alone = '', exponent = ''] = hexadecimal.exec(text) ?? [];
+  if (sign === undefined && !decimal.test(text)) return undefined;
+  if (text.length > maxLength) throw new Unanswerable('a number of more than 10,000 characters is read');
+  const plain = text.replaceAll('_', '');
+  if (sign === undefined) return finite(Number(plain));
+  const fraction = (after + alone).replaceAll('_', '');
+  const digits = BigInt(`0x${whole.replaceAll('_', '')}${fraction}`);
+  const size = scaled(digits, Number(exponent.replaceAll('_', '')) - 4 * fraction.length);
+  return finite(sign === '-' ? -size : size);
+}
+
+function finite(value: number): number | undefined {
+  return Number.isFinite(value) ? value : undefined;
+}
+
+/** The smallest double above zero is two to this power; a double has 53 bits. */
+const leastPower = -1074;
+const mantissaBits = 53;
+
+/** `digits * 2 ** power` as the nearest double, of two the even one. */
+function scaled(digits: bigint, power: number): number {
+  if (digits === 0n) return 0;
+  const bits = digits.toString(16).length * 4 - Math.clz32(parseInt(digits.toString(16).charAt(0), 16)) + 28;
+  // So large, or so small, that no shift is worth the while.
+  if (power + bits > 1100) return Infinity;
+  if (power + bits < leastPower - 1) return 0;
+  const at = Math.max(power + bits - mantissaBits, leastPower);
+  if (at <= power) return Number(digits) * 2 ** power;
+  const shift = BigInt(at - power);
+  const kept = digits >> shift;
+  const rest = digits - (kept << shift);
+  const half = 1n << (shift - 1n);
+  const isUp = rest > half || (rest === half && kept % 2n === 1n);
+  return Number(isUp ? kept + 1n : kept) * 2 ** at;
 }

@@ -62,7 +62,7 @@ const units: Readonly<Record<string, bigint>> = {
 export function parseDuration(text: string): CelResult {
   const [, sign = '', rest = ''] = /^([+-]?)(.*)$/s.exec(text) ?? [];
   if (rest === '0') return new Duration(0n);
-  if (rest === '' || text.length > 200) return failed;
+  if (rest === '') return failed;
   const part = /(\d*)(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h)(?=[\d.]|$)/y;
   let total = 0n;
   while (part.lastIndex < rest.length) {
@@ -77,7 +77,10 @@ export function parseDuration(text: string): CelResult {
 
 /** Fractions are computed in doubles, as Go does it. */
 function nanosOf(whole: string, fraction: string, unit: bigint): bigint | undefined {
-  const count = whole === '' ? 0n : BigInt(whole);
+  const counted = whole.replace(/^0+/, '');
+  // More digits than 63 bits take.
+  if (counted.length > 19) return undefined;
+  const count = counted === '' ? 0n : BigInt(counted);
   if (count > limit / unit) return undefined;
   const digits = significant(fraction);
   const nanos = count * unit + BigInt(Math.trunc(Number(digits || '0') * (Number(unit) / 10 ** digits.length)));

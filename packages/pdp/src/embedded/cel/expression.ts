@@ -30,7 +30,7 @@ export interface Activation {
   readonly runtime: Runtime;
   /** The variables of macros and of `cel.bind`, by depth. */
   readonly locals: CelResult[];
-  /** What the question may still cost. */
+  /** What the request may still cost. */
   readonly work: Work;
 }
 

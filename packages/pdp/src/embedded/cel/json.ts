@@ -1,6 +1,8 @@
+import { Bytes } from './bytes.js';
 import { CelObject } from './object.js';
 import { Unanswerable } from './unanswerable.js';
 import { isList, isMap, jsonInteger, type CelValue, type Json } from './value.js';
+import type { Work } from './work.js';
 
 /** What Cerbos puts in the place of an output that is no JSON: a type, a hierarchy, a map with numbers as keys. */
 const notJson = '<failed to convert evaluation to protobuf value>';
@@ -8,34 +10,38 @@ const notJson = '<failed to convert evaluation to protobuf value>';
 /**
  * A value as the output of a policy.
  *
+ * @param work - what the request may still cost
  * @throws Unanswerable for a number that is not finite: there is no JSON of it, and Cerbos's answer cannot be read
  */
-export function outputOf(value: CelValue): Json {
-  return jsonOf(value) ?? (value === null ? null : notJson);
+export function outputOf(value: CelValue, work: Work): Json {
+  return jsonOf(value, work) ?? (value === null ? null : notJson);
 }
 
-function jsonOf(value: CelValue): Json | undefined {
+/** What is there several times is written each time. */
+function jsonOf(value: CelValue, work: Work): Json | undefined {
+  work.spend(1);
   if (typeof value === 'bigint') return jsonInteger(value);
   if (typeof value === 'number' && !Number.isFinite(value)) throw new Unanswerable('an output is not a finite number');
   if (typeof value !== 'object' || value === null) return value;
+  if (value instanceof Bytes) work.spend(value.bytes.length >> 2);
   if (value instanceof CelObject) return value.toJson();
-  return isList(value) ? listOf(value) : isMap(value) ? mapOf(value) : undefined;
+  return isList(value) ? listOf(value, work) : isMap(value) ? mapOf(value, work) : undefined;
 }
 
-function listOf(items: readonly CelValue[]): Json | undefined {
+function listOf(items: readonly CelValue[], work: Work): Json | undefined {
   const list: Json[] = [];
   for (const item of items) {
-    const json = jsonOf(item);
+    const json = jsonOf(item, work);
     if (json === undefined) return undefined;
     list.push(json);
   }
   return list;
 }
 
-function mapOf(map: Readonly<Record<string, CelValue>>): Json | undefined {
+function mapOf(map: Readonly<Record<string, CelValue>>, work: Work): Json | undefined {
   const members: [string, Json][] = [];
   for (const [name, member] of Object.entries(map)) {
-    const json = jsonOf(member);
+    const json = jsonOf(member, work);
     if (json === undefined) return undefined;
     members.push([name, json]);
   }

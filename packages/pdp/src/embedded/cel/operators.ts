@@ -1,4 +1,5 @@
 import { difference, product, quotient, remainder, sum } from './arithmetic.js';
+import { Bytes } from './bytes.js';
 import type { Evaluate } from './expression.js';
 import { found, KeyedMap } from './keyed-map.js';
 import { compare, equals, failed, isList, isMap, type CelResult, type CelValue } from './value.js';
@@ -6,7 +7,7 @@ import type { Work } from './work.js';
 
 export { negated } from './arithmetic.js';
 
-/** An operator on two values. What it costs is paid from what the question may cost, where that is given. */
+/** An operator on two values. What it costs is paid from what the request may cost, where that is given. */
 export type Binary = (left: CelValue, right: CelValue, work?: Work) => CelResult;
 
 /** The operators on two values. */
@@ -37,6 +38,7 @@ function contains(item: CelValue, container: CelValue, work?: Work): CelResult {
 function ordered(accept: (order: number) => boolean): Binary {
   return (left, right, work) => {
     if (typeof left === 'string' && typeof right === 'string') work?.spendText(Math.min(left.length, right.length));
+    else if (left instanceof Bytes) work?.spendText(left.bytes.length);
     const order = compare(left, right);
     return order === failed ? failed : accept(order);
   };

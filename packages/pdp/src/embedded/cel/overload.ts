@@ -10,7 +10,7 @@ export interface Overload {
   readonly key: string;
   readonly kinds: readonly Kind[];
   readonly result: Kind;
-  /** Called with arguments of its kinds, and with what the question may still cost. */
+  /** Called with arguments of its kinds, and with what the request may still cost. */
   readonly run: (...args: readonly [...CelValue[], Work]) => CelResult;
 }
 

@@ -1,6 +1,7 @@
 import type { Activation, Evaluate } from './expression.js';
 import type { Kind } from './kind.js';
-import { emptyMap, failed } from './value.js';
+import { emptyMap, failed, type CelMap } from './value.js';
+import type { Work } from './work.js';
 
 /** What a request consists of: these have fields, which are known when the policies are loaded. */
 export type Message = 'request' | 'P' | 'R' | 'aux_data' | 'runtime';
@@ -46,7 +47,7 @@ const fields: Readonly<Record<Message, Readonly<Record<string, Field | Message>>
     attr: {
       evaluate: ({ principal }) => principal.attr,
       kind: 'map',
-      isPresent: ({ principal }) => Object.keys(principal.attr).length > 0,
+      isPresent: ({ principal, work }) => hasMembers(principal.attr, work),
     },
     scope,
     policyVersion,
@@ -58,7 +59,7 @@ const fields: Readonly<Record<Message, Readonly<Record<string, Field | Message>>
     attr: {
       evaluate: ({ resource }) => resource.attr,
       kind: 'map',
-      isPresent: ({ resource }) => Object.keys(resource.attr).length > 0,
+      isPresent: ({ resource, work }) => hasMembers(resource.attr, work),
     },
     scope,
     policyVersion,
@@ -67,6 +68,12 @@ const fields: Readonly<Record<Message, Readonly<Record<string, Field | Message>>
   aux_data: { jwt: { evaluate: () => noClaims, kind: 'map', isPresent: () => false } },
   runtime: { effectiveDerivedRoles, effective_derived_roles: effectiveDerivedRoles },
 };
+
+function hasMembers(attr: CelMap, work: Work): boolean {
+  const count = Object.keys(attr).length;
+  work.spend(count);
+  return count > 0;
+}
 
 /** A field of a message: a value, or a message again. */
 export function fieldOf(message: Message, name: string): Field | Message | undefined {

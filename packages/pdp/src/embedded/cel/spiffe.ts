@@ -1,6 +1,7 @@
 import { CelObject } from './object.js';
 import { Unanswerable } from './unanswerable.js';
 import { failed, type CelValue } from './value.js';
+import type { Work } from './work.js';
 
 /** The name of a SPIFFE trust domain. */
 export class SpiffeTrustDomain extends CelObject {
@@ -12,8 +13,9 @@ export class SpiffeTrustDomain extends CelObject {
     this.name = name;
   }
 
-  override equals(other: CelValue): boolean | typeof failed {
+  override equals(other: CelValue, work?: Work): boolean | typeof failed {
     if (other instanceof SpiffeTrustDomain) return other.name === this.name;
+    if (typeof other === 'string') work?.spend(other.length >> 2);
     return typeof other === 'string' ? parseTrustDomain(other)?.name === this.name : failed;
   }
 
@@ -38,7 +40,8 @@ export class SpiffeId extends CelObject {
     this.path = path;
   }
 
-  override equals(other: CelValue): boolean | typeof failed {
+  override equals(other: CelValue, work?: Work): boolean | typeof failed {
+    work?.spendText(this.path.length);
     if (other instanceof SpiffeId) return other.toString() === this.toString();
     return typeof other === 'string' ? other === this.toString() : failed;
   }
@@ -55,9 +58,9 @@ export class SpiffeId extends CelObject {
 /** What ids are matched with. */
 export class SpiffeMatcher extends CelObject {
   readonly type = 'cerbos.lib.spiffeMatcher';
-  readonly matches: (id: SpiffeId) => boolean;
+  readonly matches: (id: SpiffeId, work: Work) => boolean;
 
-  constructor(matches: (id: SpiffeId) => boolean) {
+  constructor(matches: (id: SpiffeId, work: Work) => boolean) {
     super();
     this.matches = matches;
   }

@@ -49,6 +49,9 @@ export function member(value: CelResult, name: string): CelResult {
   return value[name] ?? null;
 }
 
+/** Up to this many characters, two texts are compared for nothing. */
+export const freeText = 256;
+
 /**
  * CEL's `==`: values of different types are different, numbers are compared by what they amount to, and an integer as
  * the double next to it where the other one is a double.
@@ -58,6 +61,9 @@ export function member(value: CelResult, name: string): CelResult {
 export function equals(left: CelValue, right: CelValue, work?: Work): boolean | typeof failed {
   switch (typeof left) {
     case 'string':
+      if (left.length >= freeText && typeof right === 'string' && left.length === right.length)
+        work?.spendText(left.length);
+      return left === right;
     case 'boolean':
       return left === right;
     case 'number':

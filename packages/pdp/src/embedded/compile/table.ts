@@ -1,5 +1,6 @@
 import type { Activation, Expression } from '../cel/expression.js';
 import type { CelMap } from '../cel/value.js';
+import type { Work } from '../cel/work.js';
 import type { NameMatcher } from './glob.js';
 
 /** A condition as its policy says it. */
@@ -131,7 +132,7 @@ export interface PolicySchemas {
 
 /** A schema, and the actions that it is not for. */
 export interface AttributeSchema {
-  readonly accepts: (attributes: CelMap) => boolean;
+  readonly accepts: (attributes: CelMap, work: Work) => boolean;
   /** The schema itself, as its file has it. */
   readonly document: unknown;
   readonly ignoredActions: readonly NameMatcher[];

@@ -54,5 +54,8 @@ function requireList(list: readonly unknown[], depth: number): void {
 function requireMap(map: object, depth: number): void {
   const prototype: unknown = Object.getPrototypeOf(map);
   if (prototype !== Object.prototype && prototype !== null) throw new UnreadableAttributes('an object of a class');
-  for (const name in map) requireJson((map as Readonly<Record<string, unknown>>)[name], depth + 1);
+  for (const name in map) {
+    if (!name.isWellFormed()) throw new UnreadableAttributes('a name with half a surrogate pair');
+    requireJson((map as Readonly<Record<string, unknown>>)[name], depth + 1);
+  }
 }

@@ -2,13 +2,16 @@ import type { CheckRequest, Decision, Principal, Resource } from '@portcullis/co
 import { unavailable } from '../../unavailable.js';
 import type { PrincipalValue, ResourceValue } from '../cel/expression.js';
 import type { CelMap } from '../cel/value.js';
+import type { Work } from '../cel/work.js';
 import type { AttributeSchema, Table } from '../compile/table.js';
 import { readAttributes } from './attributes.js';
 import { decide, type Verdict } from './decide.js';
 import { toDecisions } from './decisions.js';
 import { effectiveRoles } from './effective-roles.js';
 import { groundOf, type Ground } from './ground.js';
+import { payForPatterns } from './look-up.js';
 import { mapList } from './map-list.js';
+import { Occasion } from './occasion.js';
 import { Question } from './question.js';
 import { malformation } from './request.js';
 
@@ -31,16 +34,21 @@ export interface Rulebook {
  *
  * @throws PortcullisError `pdp_unavailable` where the request is malformed
  */
-export function check(rulebook: Rulebook, request: CheckRequest, callId: string): readonly (readonly Decision[])[] {
+export function check(
+  rulebook: Rulebook,
+  request: CheckRequest,
+  callId: string,
+  occasion = new Occasion(),
+): readonly (readonly Decision[])[] {
   const startedAt = performance.now();
   const { table, revision: policyRevision, rejects } = rulebook;
   const policyVersion = request.policyVersion ?? rulebook.policyVersion;
   const wrong = malformation(request, policyVersion);
   if (wrong !== undefined) throw unavailable(wrong);
   const principal = principalOf(request.principal);
-  const answering = { policyVersion, policyRevision, callId, startedAt };
+  const answering = { policyVersion, policyRevision, callId, startedAt, occasion };
   return mapList(request.questions, ({ resource, actions }) => {
-    const question = questionFor(rulebook, request, principal, resource);
+    const question = questionFor(rulebook, request, principal, resource, occasion);
     return toDecisions(resource, actions, verdictsOn(table, question, actions, rejects), answering);
   });
 }
@@ -51,6 +59,7 @@ export function questionFor(
   request: CheckRequest,
   principal: PrincipalValue,
   resource: Resource,
+  occasion: Occasion,
 ): Question {
   return new Question({
     principal,
@@ -58,6 +67,7 @@ export function questionFor(
     scope: request.scope,
     policyVersion: (request.policyVersion ?? policyVersion) || 'default',
     globals,
+    occasion,
   });
 }
 
@@ -106,15 +116,26 @@ export function verdictsOn(
 /** Whether attributes break the schemas of the policy that the question is for. */
 export function breaksSchemas(
   { schemas }: Ground,
-  { principal, resource }: Question,
+  { principal, resource, work }: Question,
   actions: readonly string[],
 ): boolean {
   if (schemas === undefined) return false;
-  return breaks(schemas.principal, principal.attr, actions) || breaks(schemas.resource, resource.attr, actions);
+  return (
+    breaks(schemas.principal, principal.attr, actions, work) || breaks(schemas.resource, resource.attr, actions, work)
+  );
 }
 
-export function breaks(schema: AttributeSchema | undefined, attributes: CelMap, actions: readonly string[]): boolean {
+export function breaks(
+  schema: AttributeSchema | undefined,
+  attributes: CelMap,
+  actions: readonly string[],
+  work: Work,
+): boolean {
   if (schema === undefined) return false;
-  const isIgnored = (action: string): boolean => schema.ignoredActions.some((matches) => matches(action));
-  return !actions.every(isIgnored) && !schema.accepts(attributes);
+  const { ignoredActions } = schema;
+  const isIgnored = (action: string): boolean => {
+    payForPatterns(ignoredActions.length, action, { work });
+    return ignoredActions.some((matches) => matches(action));
+  };
+  return !actions.every(isIgnored) && !schema.accepts(attributes, work);
 }

@@ -1,9 +1,9 @@
 import type { CelResult } from '../cel/value.js';
-import { allOf, hasAny } from '../compile/by-name.js';
 import { policyName } from '../compile/names.js';
 import { rolePolicyName } from '../compile/role-policies.js';
 import type { AllowRule, ByRole, KindRules, ResourceScope, Row } from '../compile/table.js';
 import { isKindOfPrincipals, kindRulesIn, takesRolePolicies, type Ground } from './ground.js';
+import { isKnown, lookUp, payForPatterns } from './look-up.js';
 import type { Question } from './question.js';
 
 /** What was decided on one action. */
@@ -34,6 +34,8 @@ interface Asking {
   readonly question: Question;
   readonly action: string;
   outputs: Output[] | undefined;
+  /** What each scope says of the action, from the most specific one upwards: kept where several roles ask. */
+  actions: (readonly ByRole[])[] | undefined;
   readonly recorder: Recorder | undefined;
 }
 
@@ -58,7 +60,7 @@ const noOutputs: readonly never[] = [];
 export function decide(ground: Ground, question: Question, action: string, recorder?: Recorder): Verdict {
   if (!ground.hasPrincipalPolicy && !ground.hasResourcePolicy)
     return { effect: 'deny', policy: '', scope: '', outputs: noOutputs };
-  const asking: Asking = { ground, question, action, outputs: undefined, recorder };
+  const asking: Asking = { ground, question, action, outputs: undefined, actions: undefined, recorder };
   let decided = decideByPrincipal(asking);
   if (decided === undefined) {
     for (const role of question.principal.roles) {
@@ -82,8 +84,8 @@ function decideByPrincipal(asking: Asking): Finding | undefined {
     const rules = scope.versions.get(question.policyVersion)?.principals.get(question.principal.id);
     if (rules === undefined) continue;
     let allowed = false;
-    for (const actions of allOf(rules.kinds, ground.kind)) {
-      for (const rows of allOf(actions, action)) {
+    for (const actions of lookUp(rules.kinds, ground.kind, question)) {
+      for (const rows of lookUp(actions, action, question)) {
         const effect = apply(rows, asking, scope.name);
         if (effect === 'deny') return own('deny', scope.name, asking);
         allowed ||= effect === 'allow';
@@ -101,12 +103,13 @@ function own(effect: 'allow' | 'deny', scope: string, { ground, question }: Aski
 }
 
 function decideForRole(asking: Asking, role: string): Finding {
-  const { ground, action } = asking;
+  const { ground } = asking;
   const policy = ground.resourcePolicy;
   const parents = ground.parentRoles?.get(role);
+  let depth = 0;
   for (let scope = ground.resourceScope; scope !== undefined; scope = scope.above) {
     const rules = scope === ground.resourceScope ? ground.rules : kindRulesIn(scope, ground.version, ground.kind);
-    const actions = rules === undefined ? noOutputs : allOf(rules.actions, action);
+    const actions = actionsIn(asking, rules, depth++);
     const own = decideInScope(asking, scope, rules, actions, role, true);
     let allowed = own === 'allow';
     let denied = own === 'deny' ? policy : own === 'forbid' ? rolePolicyName(role, scope.name) : undefined;
@@ -124,6 +127,16 @@ function decideForRole(asking: Asking, role: string): Finding {
     if (allowed) asking.recorder?.needsConsent(scope.name);
   }
   return { effect: undefined, policy, scope: '' };
+}
+
+/** What a scope says of the action, looked up once for all roles: patterns take their time. */
+function actionsIn(asking: Asking, rules: KindRules | undefined, depth: number): readonly ByRole[] {
+  if (rules === undefined) return noOutputs;
+  const known = asking.actions?.[depth];
+  if (known !== undefined) return known;
+  const found = lookUp(rules.actions, asking.action, asking.question);
+  if (asking.question.principal.roles.length > 1) (asking.actions ??= [])[depth] = found;
+  return found;
 }
 
 /** What a scope says for one role; `forbid` is a role policy's. What is for everybody is looked at with the first role. */
@@ -171,11 +184,12 @@ function forbids(
   // Where no policy of the scope speaks of the kind, Cerbos leaves it to the scopes above; anybody's own policy counts.
   if (kinds === undefined) return false;
   const isSpokenOf =
-    rules !== undefined || hasAny(scope.roleKinds, ground.kind) || isKindOfPrincipals(ground, scope.name);
+    rules !== undefined || isKnown(scope.roleKinds, ground.kind, question) || isKindOfPrincipals(ground, scope.name);
   if (!isSpokenOf) return false;
   let any = false;
-  for (const ofKind of allOf(kinds, ground.kind)) {
+  for (const ofKind of lookUp(kinds, ground.kind, question)) {
     for (const rule of ofKind) {
+      payForPatterns(rule.actions.length, action, question);
       if (!speaksOf(rule, action)) continue;
       if (!question.meets(rule)) return true;
       any = true;

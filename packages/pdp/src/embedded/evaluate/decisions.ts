@@ -3,8 +3,10 @@ import { unavailable } from '../../unavailable.js';
 import { malformedObligation, obligationsOf } from '../../obligations.js';
 import { outputOf } from '../cel/json.js';
 import { failed, type CelValue } from '../cel/value.js';
+import { Work } from '../cel/work.js';
 import { mapList } from './map-list.js';
 import type { Output, Verdict } from './decide.js';
+import type { Occasion } from './occasion.js';
 
 /** The name of the engine in decisions. */
 export const engine = 'embedded';
@@ -16,6 +18,7 @@ export interface Answering {
   readonly callId: string;
   /** As `performance.now()` gives it. */
   readonly startedAt: number;
+  readonly occasion: Occasion;
 }
 
 const nothing: readonly never[] = Object.freeze([]);
@@ -25,7 +28,7 @@ export function toDecisions(
   { kind, id }: Resource,
   actions: readonly Action[],
   verdicts: readonly Verdict[],
-  { policyVersion, policyRevision, callId, startedAt }: Answering,
+  { policyVersion, policyRevision, callId, startedAt, occasion }: Answering,
 ): readonly Decision[] {
   // An output that could not be computed may have been an obligation, on whichever action.
   const isBroken = verdicts.some(hasFailedOutput);
@@ -34,7 +37,7 @@ export function toDecisions(
     const verdict = verdicts[position];
     if (verdict === undefined) throw unavailable('an action was not decided on');
     const { effect, policy, scope, outputs: said } = verdict;
-    const outputs = said.length === 0 ? nothing : said.map((output) => toOutput(output, action));
+    const outputs = said.length === 0 ? nothing : said.map((output) => toOutput(output, action, occasion.work));
     const obligations = said.length === 0 ? nothing : obligationsOf(outputs);
     return {
       effect,
@@ -59,11 +62,11 @@ function hasFailedOutput({ outputs }: Verdict): boolean {
   return outputs.length > 0 && outputs.some(({ value }) => value === failed);
 }
 
-function toOutput({ source, value }: Output, action: string): PolicyOutput {
-  return { source, action, value: value === failed ? null : toJson(value) };
+function toOutput({ source, value }: Output, action: string, work: Work): PolicyOutput {
+  return { source, action, value: value === failed ? null : toJson(value, work) };
 }
 
 /** A value as JSON, as Cerbos writes it. */
-export function toJson(value: CelValue): AttributeValue {
-  return outputOf(value);
+export function toJson(value: CelValue, work = new Work()): AttributeValue {
+  return outputOf(value, work);
 }

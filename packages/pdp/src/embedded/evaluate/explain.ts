@@ -5,6 +5,7 @@ import type { ConditionIn, ConditionTree, Row } from '../compile/table.js';
 import { breaksSchemas, check, groundFor, principalOf, questionFor, type Rulebook } from './check.js';
 import { decide, type Recorder } from './decide.js';
 import { kindRulesIn, type Ground } from './ground.js';
+import { Occasion } from './occasion.js';
 import type { Question } from './question.js';
 
 /** Why a decision is what it is. */
@@ -59,10 +60,13 @@ export function explain(
   request: CheckRequest,
   callId: string,
 ): readonly (readonly Explanation[])[] {
-  const decisions = check(rulebook, request, callId);
+  const occasion = new Occasion();
+  const decisions = check(rulebook, request, callId, occasion);
+  // At the time of the decisions, so that it comes to the same; what it costs is not a part of what they cost.
+  const again = new Occasion(occasion.nowMs);
   const principal = principalOf(request.principal);
   return request.questions.map(({ resource, actions }, index) => {
-    const question = questionFor(rulebook, request, principal, resource);
+    const question = questionFor(rulebook, request, principal, resource, again);
     const ground = groundFor(rulebook.table, question);
     const isRejected = rulebook.rejects && breaksSchemas(ground, question, actions);
     return (decisions[index] ?? []).map((decision) =>

@@ -1,7 +1,7 @@
-import { hasAny } from '../compile/by-name.js';
 import { policyName, sanitized } from '../compile/names.js';
 import { nearestScope } from '../compile/scopes.js';
 import type { KindRules, PolicySchemas, PrincipalScope, ResourceScope, Table } from '../compile/table.js';
+import { isKnown, type Payer } from './look-up.js';
 import type { Question } from './question.js';
 
 /** The version that role policies are of. */
@@ -25,15 +25,18 @@ export interface Ground {
   /** The name of the resource policy that the question is for; empty without any. */
   readonly resourcePolicy: string;
   readonly schemas: PolicySchemas | undefined;
+  /** Who pays for what is looked up: the question. */
+  readonly payer: Payer;
 }
 
 /** Looks up what of the table can concern a question. */
-export function groundOf(table: Table, { resource, scope, policyVersion: version }: Question): Ground {
+export function groundOf(table: Table, question: Question): Ground {
+  const { resource, scope, policyVersion: version } = question;
   const kind = sanitized(resource.kind);
   const resourceScope = nearestScope(table.resourceScopes, scope);
   const principalScope = nearestScope(table.principalScopes, scope);
   const rules = resourceScope === undefined ? undefined : kindRulesIn(resourceScope, version, kind);
-  const hasResourcePolicy = rules !== undefined || hasResourcePolicyIn(resourceScope, version, kind);
+  const hasResourcePolicy = rules !== undefined || hasResourcePolicyIn(resourceScope, version, kind, question);
   return {
     table,
     version,
@@ -48,6 +51,7 @@ export function groundOf(table: Table, { resource, scope, policyVersion: version
     resourcePolicy:
       rules?.policy ?? (hasResourcePolicy ? policyName('resource', kind, version, resourceScope?.name ?? '') : ''),
     schemas: rules?.schemas,
+    payer: question,
   };
 }
 
@@ -62,15 +66,20 @@ export function takesRolePolicies({ version }: Ground): boolean {
 }
 
 /** Whether a principal policy of a scope speaks of the kind, whoever's it is. */
-export function isKindOfPrincipals({ table, version, kind }: Ground, scope: string): boolean {
+export function isKindOfPrincipals({ table, version, kind, payer }: Ground, scope: string): boolean {
   const kinds = table.principalScopes.get(scope)?.versions.get(version)?.kinds;
-  return kinds !== undefined && hasAny(kinds, kind);
+  return kinds !== undefined && isKnown(kinds, kind, payer);
 }
 
-function hasResourcePolicyIn(from: ResourceScope | undefined, version: string, kind: string): boolean {
+function hasResourcePolicyIn(
+  from: ResourceScope | undefined,
+  version: string,
+  kind: string,
+  question: Question,
+): boolean {
   for (let scope = from; scope !== undefined; scope = scope.above) {
     if (kindRulesIn(scope, version, kind) !== undefined) return true;
-    if (version === rolePolicyVersion && hasAny(scope.roleKinds, kind)) return true;
+    if (version === rolePolicyVersion && isKnown(scope.roleKinds, kind, question)) return true;
   }
   return false;
 }

@@ -1,7 +1,8 @@
 import type { Activation, Expression, PrincipalValue, ResourceValue, Runtime } from '../cel/expression.js';
 import { emptyMap, failed, type CelMap, type CelResult, type CelValue } from '../cel/value.js';
-import { Work } from '../cel/work.js';
+import type { Work } from '../cel/work.js';
 import type { ConditionIn, Parameters } from '../compile/table.js';
+import { Occasion } from './occasion.js';
 
 /** What is asked, and of whom. */
 export interface Asked {
@@ -10,6 +11,8 @@ export interface Asked {
   readonly scope: string;
   readonly policyVersion: string;
   readonly globals: CelMap;
+  /** What it shares with the other questions of its request. @defaultValue an occasion of its own */
+  readonly occasion?: Occasion | undefined;
 }
 
 /**
@@ -27,26 +30,26 @@ export class Question implements Activation, Runtime {
   /** Finds the effective derived roles; set where an expression may ask for them. */
   findEffectiveRoles: (() => readonly string[]) | undefined = undefined;
   private effective: readonly string[] | undefined = undefined;
-  private spent: Work | undefined = undefined;
+  private readonly occasion: Occasion;
   private items: CelValue[] | undefined = undefined;
   private activations: Map<Parameters, Activation> | undefined = undefined;
-  private now: number | undefined = undefined;
 
-  constructor({ principal, resource, scope, policyVersion, globals }: Asked) {
+  constructor({ principal, resource, scope, policyVersion, globals, occasion = new Occasion() }: Asked) {
     this.principal = principal;
     this.resource = resource;
     this.scope = scope;
     this.policyVersion = policyVersion;
     this.globals = globals;
+    this.occasion = occasion;
   }
 
   get runtime(): Runtime {
     return this;
   }
 
-  /** What the expressions of the question may still cost. */
+  /** What the request may still cost. */
   get work(): Work {
-    return (this.spent ??= new Work());
+    return this.occasion.work;
   }
 
   get locals(): CelValue[] {
@@ -57,9 +60,8 @@ export class Question implements Activation, Runtime {
     return (this.effective ??= this.foundEffectiveRoles());
   }
 
-  /** The time of the question is taken when it is first asked for. */
   get nowMs(): number {
-    return (this.now ??= Date.now());
+    return this.occasion.nowMs;
   }
 
   /** Whether a condition is met; one that is not there is. */

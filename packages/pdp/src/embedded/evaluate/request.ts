@@ -1,36 +1,52 @@
 import type { CheckRequest } from '@portcullis/core';
 
+/** How long an id, a kind, an action, a role or a scope may be, in UTF-16 units. */
+const maxLength = 1024;
+/** How many roles a principal may have, and how many actions a question. */
+const maxNames = 1000;
+
 const scopeForm = /^([0-9A-Za-z][\w-]*(\.[\w-]+)*)?$/;
 
 /**
- * What is wrong with a request, as Cerbos would refuse it too; `undefined` where it can be answered.
+ * What is wrong with a request; `undefined` where it can be answered. What Cerbos refuses is refused here as well. Names
+ * are held to more than there: they are well-formed text of at most 1,024 characters, and a principal has at most 1,000
+ * roles, a question at most 1,000 actions. What they are compared with takes time that grows with them.
  */
 export function malformation(request: CheckRequest, policyVersion: string): string | undefined {
   const { principal, scope, questions } = request;
   if (principal.id === '') return 'the principal has no id';
-  const role = emptyOrRepeated(principal.roles);
-  if (role !== undefined) return role === '' ? 'a role has no name' : 'a role is there twice';
-  if (scope !== '' && !scopeForm.test(scope)) return 'the scope is malformed';
-  if (policyVersion !== 'default' && !/^\w*$/.test(policyVersion)) return 'the policy version is malformed';
+  if (!isName(principal.id)) return 'the id of the principal is malformed';
+  const roles = wrongIn(principal.roles);
+  if (roles !== undefined) return `of the roles, ${roles}`;
+  if (scope !== '' && !(isName(scope) && scopeForm.test(scope))) return 'the scope is malformed';
+  if (policyVersion !== 'default' && !(isName(policyVersion) && /^\w*$/.test(policyVersion)))
+    return 'the policy version is malformed';
   for (const { resource, actions } of questions) {
     if (resource.kind === '' || resource.id === '') return 'a resource has no kind or no id';
-    if (typeof resource.tenant !== 'string' || !resource.tenant.isWellFormed()) return 'the owner is malformed';
-    if (actions.length === 0 || emptyOrRepeated(actions) === '') return 'a question has no action';
+    if (!isName(resource.kind) || !isName(resource.id)) return 'the kind or the id of a resource is malformed';
+    if (!isName(resource.tenant)) return 'the owner is malformed';
+    if (actions.length === 0) return 'a question has no action';
+    const action = wrongIn(actions);
+    if (action !== undefined) return `of the actions, ${action}`;
   }
   return undefined;
 }
 
-/** A name of a list that is empty, or is there twice. */
-function emptyOrRepeated(names: readonly string[]): string | undefined {
-  if (names.length > 8) return names.includes('') ? '' : repeated(names);
+/** Whoever is not held to types may send anything. */
+function isName(value: unknown): boolean {
+  return typeof value === 'string' && value.length <= maxLength && value.isWellFormed();
+}
+
+/** What is wrong with a list of names. */
+function wrongIn(names: readonly string[]): string | undefined {
+  if (names.length > maxNames) return 'there are more than 1,000';
+  const seen = names.length > 8 ? new Set<string>() : undefined;
   for (let position = 0; position < names.length; position++) {
     const name = names[position];
-    if (name === '' || (position > 0 && name !== undefined && names.indexOf(name) !== position)) return name;
+    if (name === '') return 'one is empty';
+    if (name === undefined || !isName(name)) return 'one is malformed';
+    const isRepeated = seen === undefined ? names.indexOf(name) !== position : seen.size === seen.add(name).size;
+    if (isRepeated) return 'one is there twice';
   }
   return undefined;
-}
-
-function repeated(names: readonly string[]): string | undefined {
-  const seen = new Set<string>();
-  return names.find((name) => seen.size === seen.add(name).size);
 }

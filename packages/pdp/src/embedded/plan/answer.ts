@@ -51,7 +51,7 @@ function outcomeFor({ table, rejects }: Rulebook, question: Question, action: st
   const { schemas } = ground;
   const allowed = plan(ground, question, action);
   if (!rejects || schemas === undefined || allowed === false) return outcomeOf(allowed);
-  if (breaks(schemas.principal, question.principal.attr, [action])) return outcomeOf(false);
+  if (breaks(schemas.principal, question.principal.attr, [action], question.work)) return outcomeOf(false);
   return outcomeOf(allOf([keptBy(schemas.resource, ground, question, action), allowed]));
 }
 

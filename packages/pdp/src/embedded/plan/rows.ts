@@ -1,6 +1,6 @@
-import { allOf as entriesOf, hasAny } from '../compile/by-name.js';
 import type { AllowRule, Row } from '../compile/table.js';
 import { isKindOfPrincipals, kindRulesIn, takesRolePolicies, type Ground } from '../evaluate/ground.js';
+import { isKnown, lookUp, payForPatterns } from '../evaluate/look-up.js';
 
 /** What one scope says to a question. */
 export interface ScopeRules {
@@ -18,7 +18,9 @@ export function principalRules(ground: Ground, principal: string, action: string
   for (let scope = ground.principalScope; scope !== undefined; scope = scope.above) {
     const rules = scope.versions.get(ground.version)?.principals.get(principal);
     if (rules === undefined) continue;
-    const rows = entriesOf(rules.kinds, ground.kind).flatMap((actions) => entriesOf(actions, action).flat());
+    const rows = lookUp(rules.kinds, ground.kind, ground.payer).flatMap((actions) =>
+      lookUp(actions, action, ground.payer).flat(),
+    );
     found.push({ needsConsent: scope.needsConsent, rows, restrictions: [] });
   }
   return found;
@@ -30,7 +32,7 @@ export function roleRules(ground: Ground, role: string, action: string): readonl
   const roles = [role, ...(ground.parentRoles?.get(role) ?? [])];
   for (let scope = ground.resourceScope; scope !== undefined; scope = scope.above) {
     const rules = kindRulesIn(scope, ground.version, ground.kind);
-    const actions = rules === undefined ? [] : entriesOf(rules.actions, action);
+    const actions = rules === undefined ? [] : lookUp(rules.actions, action, ground.payer);
     const rows = actions.flatMap((byRole) => [...new Set([...roles, '*'])].flatMap((name) => byRole.get(name) ?? []));
     found.push({ needsConsent: scope.needsConsent, rows, restrictions: restrictionsIn(ground, scope, roles, action) });
   }
@@ -61,11 +63,14 @@ function restrictionsOf(ground: Ground, scope: Scope, role: string, action: stri
   if (kinds === undefined) return [];
   const isSpokenOf =
     kindRulesIn(scope, ground.version, ground.kind) !== undefined ||
-    hasAny(scope.roleKinds, ground.kind) ||
+    isKnown(scope.roleKinds, ground.kind, ground.payer) ||
     isKindOfPrincipals(ground, scope.name);
   if (!isSpokenOf) return [];
-  const rules = entriesOf(kinds, ground.kind)
+  const rules = lookUp(kinds, ground.kind, ground.payer)
     .flat()
-    .filter(({ actions }) => actions.some((matches) => matches(action)));
+    .filter(({ actions }) => {
+      payForPatterns(actions.length, action, ground.payer);
+      return actions.some((matches) => matches(action));
+    });
   return rules.length === 0 ? 'nothing' : rules;
 }

@@ -5,11 +5,13 @@ import {
   counted,
   every,
   lengthOf,
+  namesOf,
   oneOfValues,
   onList,
   onMap,
   onNumber,
   onText,
+  sizeOf,
   types,
   type SchemaCheck,
 } from './checks.js';
@@ -84,7 +86,7 @@ export class JsonSchemas {
       throw new UnsupportedSchema(from, 'the schema refers to itself for the same value');
     if (known === undefined)
       referable.check = this.#schema(this.#part(file, path, from), { file, path, within: referable });
-    return referable.check ?? ((value) => referable.check?.(value) === true);
+    return referable.check ?? ((value, work) => referable.check?.(value, work) === true);
   }
 
   #part(file: string, path: Path, from: Place): unknown {
@@ -143,16 +145,17 @@ export class JsonSchemas {
         return test;
       });
       const [only] = tests;
-      return tests.length === 1 && only !== undefined ? only : (given) => tests.some((test) => test(given));
+      return tests.length === 1 && only !== undefined ? only : (given, work) => tests.some((test) => test(given, work));
     },
     enum: (value, at) => oneOfValues(listAt(value, at).map((item) => jsonAt(item, at))),
     const: (value, at) => oneOfValues([jsonAt(value, at)]),
 
     properties: (value, at) => {
       const properties = [...this.#children(value, at)];
-      return onMap((given) => {
+      return onMap((given, work) => {
+        work.spend(properties.length);
         for (const [name, check] of properties)
-          if (Object.hasOwn(given, name) && !check(given[name] ?? null)) return false;
+          if (Object.hasOwn(given, name) && !check(given[name] ?? null, work)) return false;
         return true;
       });
     },
@@ -160,9 +163,9 @@ export class JsonSchemas {
       const patterns = [...this.#children(value, at)].map(
         ([pattern, check]) => [matcherAt(pattern, at), check] as const,
       );
-      return onMap((given) =>
-        Object.entries(given).every(([name, member]) =>
-          patterns.every(([matches, check]) => !matches(name) || check(member)),
+      return onMap((given, work) =>
+        namesOf(given, work).every((name) =>
+          patterns.every(([matches, check]) => !matches(name, work) || check(given[name] ?? null, work)),
         ),
       );
     },
@@ -171,49 +174,58 @@ export class JsonSchemas {
       const named = new Set(properties === undefined ? [] : Object.keys(objectAt(properties, at)));
       const patterns = Object.keys(patternProperties === undefined ? {} : objectAt(patternProperties, at));
       const matchers = patterns.map((pattern) => matcherAt(pattern, at));
-      return onMap((given) =>
-        Object.keys(given).every(
-          (name) => named.has(name) || matchers.some((matches) => matches(name)) || check(given[name] ?? null),
+      return onMap((given, work) =>
+        namesOf(given, work).every(
+          (name) =>
+            named.has(name) || matchers.some((matches) => matches(name, work)) || check(given[name] ?? null, work),
         ),
       );
     },
     propertyNames: (value, at) => {
       const check = this.#child(value, at);
-      return onMap((given) => Object.keys(given).every(check));
+      return onMap((given, work) => namesOf(given, work).every((name) => check(name, work)));
     },
     required: (value, at) => {
       const names = namesAt(value, at);
-      return onMap((given) => {
+      return onMap((given, work) => {
+        work.spend(names.length);
         for (const name of names) if (!Object.hasOwn(given, name)) return false;
         return true;
       });
     },
     dependentRequired: (value, at) => {
       const dependent = Object.entries(objectAt(value, at)).map(([name, names]) => [name, namesAt(names, at)] as const);
-      return onMap((given) =>
-        dependent.every(
-          ([name, names]) => !Object.hasOwn(given, name) || names.every((other) => Object.hasOwn(given, other)),
-        ),
+      return onMap((given, work) =>
+        dependent.every(([name, names]) => {
+          work.spend(1 + names.length);
+          return !Object.hasOwn(given, name) || names.every((other) => Object.hasOwn(given, other));
+        }),
       );
     },
     dependentSchemas: (value, at) => {
       const dependent = Object.entries(objectAt(value, at)).map(
         ([name, schema]) => [name, this.#schema(schema, inside(at, name))] as const,
       );
-      return onMap((given) => dependent.every(([name, check]) => !Object.hasOwn(given, name) || check(given)));
+      return onMap((given, work) => {
+        work.spend(dependent.length);
+        return dependent.every(([name, check]) => !Object.hasOwn(given, name) || check(given, work));
+      });
     },
-    minProperties: (value, at) => counted(onMap, countAt(value, at), (given) => Object.keys(given).length, atLeast),
-    maxProperties: (value, at) => counted(onMap, countAt(value, at), (given) => Object.keys(given).length, atMost),
+    minProperties: (value, at) => counted(onMap, countAt(value, at), sizeOf, atLeast),
+    maxProperties: (value, at) => counted(onMap, countAt(value, at), sizeOf, atMost),
 
     prefixItems: (value, at) => {
       const checks = listAt(value, at).map((schema, index) => this.#child(schema, inside(at, index)));
-      return onList((given) => given.every((item, index) => checks[index]?.(item) ?? true));
+      return onList((given, work) =>
+        checks.every((check, index) => index >= given.length || check(given[index] ?? null, work)),
+      );
     },
     items: (value, at, { prefixItems }) => {
       const check = this.#child(value, at);
       const from = prefixItems === undefined ? 0 : listAt(prefixItems, at).length;
-      return onList((given) => {
-        for (let index = from; index < given.length; index++) if (!check(given[index] ?? null)) return false;
+      return onList((given, work) => {
+        work.spend(given.length);
+        for (let index = from; index < given.length; index++) if (!check(given[index] ?? null, work)) return false;
         return true;
       });
     },
@@ -221,8 +233,9 @@ export class JsonSchemas {
       const check = this.#child(value, at);
       const least = countAt(minContains, at);
       const most = maxContains === undefined ? Infinity : countAt(maxContains, at);
-      return onList((given) => {
-        const count = given.filter(check).length;
+      return onList((given, work) => {
+        work.spend(given.length);
+        const count = given.filter((item) => check(item, work)).length;
         return count >= least && count <= most;
       });
     },
@@ -248,20 +261,20 @@ export class JsonSchemas {
     allOf: (value, at) => every(this.#same(value, at)),
     anyOf: (value, at) => {
       const checks = this.#same(value, at);
-      return (given) => checks.some((check) => check(given));
+      return (given, work) => checks.some((check) => check(given, work));
     },
     oneOf: (value, at) => {
       const checks = this.#same(value, at);
-      return (given) => checks.filter((check) => check(given)).length === 1;
+      return (given, work) => checks.filter((check) => check(given, work)).length === 1;
     },
     not: (value, at) => {
       const check = this.#schema(value, at);
-      return (given) => !check(given);
+      return (given, work) => !check(given, work);
     },
     if: (value, at, { then = true, else: otherwise = true }) => {
       const condition = this.#schema(value, at);
       const [whenMet, whenNot] = [this.#schema(then, at), this.#schema(otherwise, at)];
-      return (given) => (condition(given) ? whenMet(given) : whenNot(given));
+      return (given, work) => (condition(given, work) ? whenMet(given, work) : whenNot(given, work));
     },
     // They are read with `if`, and mean nothing without.
     then: (value, at) => {

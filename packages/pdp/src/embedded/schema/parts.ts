@@ -1,5 +1,6 @@
-import { RE2JS } from 're2js';
+import { regularExpression } from '../cel/regular-expression.js';
 import type { CelValue } from '../cel/value.js';
+import type { Work } from '../cel/work.js';
 
 /** A schema, or a part of it, that is not supported. */
 export class UnsupportedSchema extends Error {
@@ -23,14 +24,11 @@ export interface SchemaPlace {
 }
 
 /** RE2, as Cerbos has it: in time that is linear in the text, and anywhere in it. */
-export function matcherAt(pattern: unknown, at: SchemaPlace): (text: string) => boolean {
+export function matcherAt(pattern: unknown, at: SchemaPlace): (text: string, work: Work) => boolean {
   if (typeof pattern !== 'string') throw new UnsupportedSchema(at, 'is a text');
-  try {
-    const compiled = RE2JS.compile(pattern);
-    return (text) => compiled.matcher(text).find();
-  } catch {
-    throw new UnsupportedSchema(at, 'the pattern is none of RE2');
-  }
+  const expression = regularExpression(pattern);
+  if (expression === undefined) throw new UnsupportedSchema(at, 'the pattern is none of RE2');
+  return (text, work) => expression.matches(text, work);
 }
 
 /** A file of the folder, a way in a file, or both. */
@@ -79,12 +77,20 @@ export function countAt(value: unknown, at: SchemaPlace): number {
 
 export function numberAt(value: unknown, at: SchemaPlace): number {
   if (typeof value !== 'number') throw new UnsupportedSchema(at, 'is a number');
+  return exactAt(value, at);
+}
+
+/** Cerbos takes a number by its digits. From here on, one that no double is may have been rounded to another. */
+function exactAt(value: number, at: SchemaPlace): number {
+  if (Math.abs(value) > Number.MAX_SAFE_INTEGER)
+    throw new UnsupportedSchema(at, 'a number beyond 9007199254740991 is not supported');
   return value;
 }
 
 /** What JSON gave: there is nothing else in a schema. */
 export function jsonAt(value: unknown, at: SchemaPlace): CelValue {
-  if (value === null || ['string', 'boolean', 'number'].includes(typeof value)) return value as CelValue;
+  if (typeof value === 'number') return exactAt(value, at);
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
   if (Array.isArray(value)) return value.map((item) => jsonAt(item, at));
   return Object.fromEntries(Object.entries(objectAt(value, at)).map(([name, member]) => [name, jsonAt(member, at)]));
 }

@@ -2,9 +2,14 @@ import ipaddr from 'ipaddr.js';
 import { method, type Overload } from '../overload.js';
 import { failed } from '../value.js';
 
+/** What it takes to read an address and a range, in steps. */
+const readingSteps = 50;
+
 /** `inIPAddrRange`: whether an address is within a range. */
 export const addressFunctions: readonly Overload[] = [
-  method('inIPAddrRange', ['string', 'string'], 'bool', (text, rangeText) => {
+  method('inIPAddrRange', ['string', 'string'], 'bool', (text, rangeText, work) => {
+    work.spend(readingSteps);
+    work.spendText(text.length + rangeText.length);
     const address = parseAddress(text);
     const range = parseRange(rangeText);
     if (address === undefined || range === undefined) return failed;
@@ -22,13 +27,23 @@ interface Range {
 
 const octet = '(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)';
 const strictV4 = new RegExp(`^${octet}(?:\\.${octet}){3}$`);
-const strictV6 = new RegExp(`^[\\da-f:]{2,39}$|^[\\da-f:]{2,31}:${octet}(?:\\.${octet}){3}$`, 'i');
+const strictV6 = new RegExp(`^[\\da-f:]{2,39}$|^[\\da-f:]{1,31}:${octet}(?:\\.${octet}){3}$`, 'i');
 
 /** No octal digits, no missing parts, no zones, which the library alone would take. */
 function parseBytes(text: string): Address | undefined {
   if (strictV4.test(text)) return text.split('.').map(Number);
-  const isStrict = strictV6.test(text) && text.split(':').every((group) => group.length <= 4 || group.includes('.'));
-  return isStrict && ipaddr.IPv6.isValid(text) ? ipaddr.IPv6.parse(text).toByteArray() : undefined;
+  if (!strictV6.test(text)) return undefined;
+  // The library takes a part in decimal digits where it is mapped alone.
+  const hexadecimal = text.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_whole, ...octets: readonly string[]) =>
+    [octets.slice(0, 2), octets.slice(2, 4)].map(groupOf).join(':'),
+  );
+  const isStrict = hexadecimal.split(':').every((group) => group.length <= 4);
+  return isStrict && ipaddr.IPv6.isValid(hexadecimal) ? ipaddr.IPv6.parse(hexadecimal).toByteArray() : undefined;
+}
+
+/** Two octets as a group of an IPv6 address. */
+function groupOf([high, low]: readonly string[]): string {
+  return (Number(high) * 256 + Number(low)).toString(16);
 }
 
 function parseAddress(text: string): Address | undefined {
@@ -48,7 +63,7 @@ function isMapped(bytes: Address): boolean {
  * @see https://pkg.go.dev/net#ParseCIDR
  */
 function parseRange(text: string): Range | undefined {
-  const [, addressText = '', bitsText = ''] = /^([^/]*)\/(\d{1,20})$/.exec(text) ?? [];
+  const [, addressText = '', bitsText = ''] = /^([^/]*)\/(\d+)$/.exec(text) ?? [];
   const network = parseBytes(addressText);
   const bits = Number(bitsText);
   if (network === undefined || bits > network.length * 8) return undefined;

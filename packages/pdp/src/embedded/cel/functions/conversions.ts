@@ -24,7 +24,10 @@ export const conversions: readonly Overload[] = [
   overload('int', ['uint'], 'int', ({ value }) => intOf(value)),
   // Not even the smallest int is taken from a double, which has it exactly.
   overload('int', ['double'], 'int', (value) => (Math.abs(value) < 2 ** 63 ? BigInt(Math.trunc(value)) : failed)),
-  overload('int', ['string'], 'int', (text) => (/^[+-]?\d{1,400}$/.test(text) ? intOf(integer(text)) : failed)),
+  overload('int', ['string'], 'int', (text, work) => {
+    work.spendText(text.length);
+    return /^[+-]?\d+$/.test(text) ? intOf(integer(text)) : failed;
+  }),
   overload('int', ['timestamp'], 'int', ({ nanos }) => floorOf(nanos)),
   overload('int', ['duration'], 'int', ({ nanos }) => nanos),
 
@@ -33,12 +36,18 @@ export const conversions: readonly Overload[] = [
   overload('uint', ['double'], 'uint', (value) =>
     value >= 0 && value < 2 ** 64 ? new Uint(BigInt(Math.trunc(value))) : failed,
   ),
-  overload('uint', ['string'], 'uint', (text) => (/^\d{1,400}$/.test(text) ? uintOf(BigInt(text), failed) : failed)),
+  overload('uint', ['string'], 'uint', (text, work) => {
+    work.spendText(text.length);
+    return /^\d+$/.test(text) ? uintOf(integer(text), failed) : failed;
+  }),
 
   overload('double', ['double'], 'double', (value) => value),
   overload('double', ['int'], 'double', Number),
   overload('double', ['uint'], 'double', ({ value }) => Number(value)),
-  overload('double', ['string'], 'double', (text) => parseDouble(text) ?? failed),
+  overload('double', ['string'], 'double', (text, work) => {
+    work.spendText(text.length);
+    return parseDouble(text) ?? failed;
+  }),
 
   overload('string', ['string'], 'string', (value) => value),
   overload('string', ['bool'], 'string', String),
@@ -60,10 +69,17 @@ export const conversions: readonly Overload[] = [
 
   overload('timestamp', ['timestamp'], 'timestamp', (value) => value),
   overload('timestamp', ['int'], 'timestamp', (seconds) => timestampOf(seconds * 1_000_000_000n)),
-  overload('timestamp', ['string'], 'timestamp', parseTimestamp),
+  overload('timestamp', ['string'], 'timestamp', (text, work) => {
+    work.spendText(text.length);
+    return parseTimestamp(text);
+  }),
 
   overload('duration', ['duration'], 'duration', (value) => value),
-  overload('duration', ['string'], 'duration', parseDuration),
+  overload('duration', ['string'], 'duration', (text, work) => {
+    // It has a part for each second character, at most.
+    work.spend(text.length);
+    return parseDuration(text);
+  }),
   // Cerbos has the form, and it always fails.
   overload('duration', ['int'], 'duration', () => failed),
 ];
@@ -72,8 +88,11 @@ function intOf(value: bigint): CelResult {
   return isInt(value) ? value : failed;
 }
 
+/** More digits than 64 bits ever take are as many nines: to read all would take more time than there are digits. */
 function integer(text: string): bigint {
-  return text.startsWith('-') ? -BigInt(text.slice(1)) : BigInt(text.replace('+', ''));
+  const digits = text.replace(/^[+-]?0*(?=\d)/, '');
+  const size = BigInt(digits.length > 20 ? '9'.repeat(20) : digits);
+  return text.startsWith('-') ? -size : size;
 }
 
 /** Whole seconds, downwards. */

@@ -21,6 +21,8 @@ const defaultPrecision = 6;
 const maxDigits = 100;
 /** So many that what is cut off at the end cannot matter. */
 const maxPrecision = 50;
+/** What it takes to round a number in decimal digits, in steps. */
+const roundingSteps = 100;
 
 function format(text: string, values: readonly CelValue[], work: Work): CelResult {
   work.spendText(text.length);
@@ -54,6 +56,7 @@ function written(letter: string, precision: number, value: CelValue, work: Work)
       return decimal(value);
     case 'f':
     case 'e':
+      work.spend(roundingSteps);
       return rounded(letter, precision, value);
     case 'b':
       return typeof value === 'boolean' ? (value ? '1' : '0') : inBase(value, 2);
@@ -78,7 +81,7 @@ function inBase(value: CelValue, base: number): Text {
 function hexadecimal(value: CelValue, work: Work): Text {
   if (typeof value !== 'string' && !(value instanceof Bytes)) return inBase(value, 16);
   const { bytes } = typeof value === 'string' ? bytesOf(value) : value;
-  work.spendText(bytes.length);
+  work.spend(bytes.length >> 1);
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
@@ -138,6 +141,8 @@ function textOf(value: CelValue, work: Work): Text {
   work.spend(1);
   switch (typeof value) {
     case 'string':
+      // It is copied into each text around it.
+      work.spendText(value.length);
       return value;
     case 'number':
       return doubleOf(value);

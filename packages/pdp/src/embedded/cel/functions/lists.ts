@@ -70,12 +70,17 @@ export function sortedBy(items: List, keys: List, work: Work): CelResult {
   const order = items
     .map((item, index) => ({ item, key: keys[index] ?? null }))
     .sort((left, right) => {
+      if (kind === 'string' || kind === 'bytes') work.spendText(Math.min(lengthOf(left.key), lengthOf(right.key)));
       const difference = compare(left.key, right.key);
       if (difference === 0 && !isSame(left.item, right.item)) ties++;
       return difference === failed ? 0 : difference;
     });
   if (ties > 0 && items.length > stableUpTo) throw new Unanswerable('equal keys are put in an order');
   return order.map(({ item }) => item);
+}
+
+function lengthOf(key: CelValue): number {
+  return typeof key === 'string' ? key.length : key instanceof Bytes ? key.bytes.length : 0;
 }
 
 /** Whether two items cannot be told apart. */

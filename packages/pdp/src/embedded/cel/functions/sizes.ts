@@ -11,6 +11,10 @@ export const sizes: readonly Overload[] = [overload, method].flatMap((make) => [
   }),
   make('size', ['bytes'], 'int', ({ bytes }) => BigInt(bytes.length)),
   make('size', ['list'], 'int', (items) => BigInt(items.length)),
-  make('size', ['map'], 'int', (map) => BigInt(map instanceof KeyedMap ? map.size : Object.keys(map).length)),
+  make('size', ['map'], 'int', (map, work) => {
+    const count = map instanceof KeyedMap ? map.size : Object.keys(map).length;
+    work.spend(count);
+    return BigInt(count);
+  }),
   make('size', ['hierarchy'], 'int', ({ parts }) => BigInt(parts.length)),
 ]);

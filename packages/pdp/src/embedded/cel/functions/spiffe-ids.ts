@@ -6,7 +6,7 @@ import type { Work } from '../work.js';
 /** Cerbos's functions on SPIFFE ids. */
 export const spiffeFunctions: readonly Overload[] = [
   overload('spiffeID', ['string'], 'spiffeId', (text, work) => {
-    work.spendText(text.length);
+    work.spend(text.length >> 2);
     return parseSpiffeId(text) ?? failed;
   }),
   overload('spiffeTrustDomain', ['string'], 'spiffeTrustDomain', (text, work) => {
@@ -22,14 +22,15 @@ export const spiffeFunctions: readonly Overload[] = [
   overload('spiffeMatchExact', ['string'], 'spiffeMatcher', (text, work) => exactlyTexts([text], work)),
   overload('spiffeMatchOneOf', ['list'], 'spiffeMatcher', exactlyTexts),
   overload('spiffeMatchTrustDomain', ['spiffeTrustDomain'], 'spiffeMatcher', within),
-  overload('spiffeMatchTrustDomain', ['string'], 'spiffeMatcher', (text) => {
+  overload('spiffeMatchTrustDomain', ['string'], 'spiffeMatcher', (text, work) => {
+    work.spendText(text.length);
     const domain = parseTrustDomain(text);
     return domain === undefined ? failed : within(domain);
   }),
-  method('matchesID', ['spiffeMatcher', 'spiffeId'], 'bool', ({ matches }, id) => matches(id)),
-  method('matchesID', ['spiffeMatcher', 'string'], 'bool', ({ matches }, text) => {
-    const id = parseSpiffeId(text);
-    return id === undefined ? failed : matches(id);
+  method('matchesID', ['spiffeMatcher', 'spiffeId'], 'bool', ({ matches }, id, work) => matches(id, work)),
+  method('matchesID', ['spiffeMatcher', 'string'], 'bool', ({ matches }, text, work) => {
+    const id = parsed(text, work);
+    return id === undefined ? failed : matches(id, work);
   }),
 ];
 
@@ -38,7 +39,19 @@ function within(domain: SpiffeTrustDomain): SpiffeMatcher {
 }
 
 function exactly(ids: readonly SpiffeId[]): SpiffeMatcher {
-  return new SpiffeMatcher((id) => ids.some((one) => one.toString() === id.toString()));
+  return new SpiffeMatcher((id, work) => {
+    const text = id.toString();
+    return ids.some((one) => {
+      work.spend(1);
+      work.spendText(text.length);
+      return one.toString() === text;
+    });
+  });
+}
+
+function parsed(text: string, work: Work): SpiffeId | undefined {
+  work.spend(text.length >> 2);
+  return parseSpiffeId(text);
 }
 
 /** Ids, or texts that are some. */
@@ -46,7 +59,7 @@ function exactlyTexts(items: readonly CelValue[], work: Work): CelResult {
   work.spend(items.length);
   const ids: SpiffeId[] = [];
   for (const item of items) {
-    const id = item instanceof SpiffeId ? item : typeof item === 'string' ? parseSpiffeId(item) : undefined;
+    const id = item instanceof SpiffeId ? item : typeof item === 'string' ? parsed(item, work) : undefined;
     if (id === undefined) return failed;
     ids.push(id);
   }

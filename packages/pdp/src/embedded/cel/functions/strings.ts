@@ -4,19 +4,25 @@ import type { Work } from '../work.js';
 
 /** Functions on text. Positions count code points. */
 export const stringFunctions: readonly Overload[] = [
-  method('startsWith', ['string', 'string'], 'bool', (text, prefix) => text.startsWith(prefix)),
-  method('endsWith', ['string', 'string'], 'bool', (text, suffix) => text.endsWith(suffix)),
+  method('startsWith', ['string', 'string'], 'bool', (text, prefix, work) => {
+    work.spendText(prefix.length);
+    return text.startsWith(prefix);
+  }),
+  method('endsWith', ['string', 'string'], 'bool', (text, suffix, work) => {
+    work.spendText(suffix.length);
+    return text.endsWith(suffix);
+  }),
   method('contains', ['string', 'string'], 'bool', (text, part, work) => {
     work.spendText(text.length);
     return text.includes(part);
   }),
   method('lowerAscii', ['string'], 'string', (text, work) => {
-    work.spendText(text.length);
-    return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+    work.spend(text.length >> 2);
+    return isAscii.test(text) ? text.toLowerCase() : text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
   }),
   method('upperAscii', ['string'], 'string', (text, work) => {
-    work.spendText(text.length);
-    return text.replace(/[a-z]+/g, (letters) => letters.toUpperCase());
+    work.spend(text.length >> 2);
+    return isAscii.test(text) ? text.toUpperCase() : text.replace(/[a-z]/g, (letter) => letter.toUpperCase());
   }),
   method('charAt', ['string', 'int'], 'string', (text, index, work) => {
     const characters = charactersOf(text, work);
@@ -44,20 +50,27 @@ export const stringFunctions: readonly Overload[] = [
     slice(charactersOf(text, work), start, end),
   ),
   method('trim', ['string'], 'string', (text, work) => {
+    const kept = trimmed(text);
+    work.spend((text.length - kept.length) >> 2);
     work.spendText(text.length);
-    return trimmed(text);
+    return kept;
   }),
   method('reverse', ['string'], 'string', (text, work) => charactersOf(text, work).reverse().join('')),
   method('join', ['list'], 'string', (items, work) => join(items, '', work)),
   method('join', ['list', 'string'], 'string', join),
   overload('strings.quote', ['string'], 'string', (text, work) => {
-    work.spendText(text.length);
+    work.spend(text.length >> 2);
     return quoted(text);
   }),
 ];
 
+/** With it, the functions of JavaScript know no other letters; letter by letter takes long. */
+// eslint-disable-next-line no-control-regex
+const isAscii = /^[\0-\x7f]*$/;
+
+/** Each character becomes a text of its own. */
 function charactersOf(text: string, work: Work): string[] {
-  work.spendText(text.length);
+  work.spend(text.length >> 2);
   return Array.from(text);
 }
 

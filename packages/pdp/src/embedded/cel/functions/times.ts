@@ -6,6 +6,8 @@ import type { Timestamp } from '../timestamp.js';
 import { failed } from '../value.js';
 
 const dayMs = 86_400_000;
+/** What it takes to look up the offset of a time zone, in steps. */
+const zoneSteps = 100;
 
 /** What is read of a date, which stands in UTC for its place. */
 const fields: Readonly<Record<string, (date: Date) => number>> = {
@@ -31,7 +33,9 @@ const durationUnits = {
 export const timeFunctions: readonly Overload[] = [
   ...Object.entries(fields).flatMap(([name, read]) => [
     method(name, ['timestamp'], 'int', (timestamp: Timestamp) => BigInt(read(timestamp.at(0)))),
-    method(name, ['timestamp', 'string'], 'int', (timestamp, zone) => {
+    method(name, ['timestamp', 'string'], 'int', (timestamp, zone, work) => {
+      work.spend(zoneSteps);
+      work.spendText(zone.length);
       const offset = offsetAt(zone, timestamp);
       return offset === undefined ? failed : BigInt(read(timestamp.at(offset)));
     }),
