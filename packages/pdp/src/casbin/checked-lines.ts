@@ -56,7 +56,8 @@ function wrongWith({ ptype, values }: PolicyLine, model: CheckedModel): string |
     .find((malformed) => malformed !== undefined);
 }
 
-function wrongWithValue(value: unknown): string | undefined {
+/** What no field of a line can be, if a value is that. */
+export function wrongWithValue(value: unknown): string | undefined {
   if (typeof value !== 'string') return 'is not a text';
   if (value === '') return 'is empty';
   if (value.trim() !== value) return 'begins or ends with a blank';

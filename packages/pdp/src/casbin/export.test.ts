@@ -119,7 +119,7 @@ describe('tenants’ own roles as lines of casbin', () => {
     version: 1,
   });
   const over = async (...roles: readonly TenantRole[]): Promise<Casbin> =>
-    casbin({ model: rbacModel, lines: [...base, ...tenantRoleLines(roles, { lines: base })], sharedDomain: '*' });
+    casbin({ model: rbacModel, lines: [...base, ...tenantRoleLines(roles, { lines: base }).lines], sharedDomain: '*' });
 
   it('narrow what their parents give, and never widen it', async () => {
     const pdp = await over(
@@ -141,22 +141,124 @@ describe('tenants’ own roles as lines of casbin', () => {
     expect(await allows(pdp, ['curator'], 'document', 'erase', tenantId('globex'))).toBe(false);
   });
 
-  it('are refused where lines cannot say them', () => {
-    const refused = (roles: readonly TenantRole[], lines = base) =>
-      expect(() => tenantRoleLines(roles, { lines })).toThrow(
+  const all = { resource: '*', action: '*' };
+  const elsewhere = (one: TenantRole): TenantRole => ({ ...one, tenantId: tenantId('evil') });
+
+  it('are never made from lines that the base has for another tenant', () => {
+    const lines = [
+      ...base,
+      line('member', 'evil', 'vault', 'open', 'allow'),
+      line('evil_only', 'evil', '*', '*', 'allow'),
+    ];
+    const made = tenantRoleLines([role('a', ['member', 'evil_only'], all), elsewhere(role('b', ['member'], all))], {
+      lines,
+    });
+    expect(made.lines.map(({ values }) => values.join())).toEqual([
+      'a,acme,document,read,allow',
+      'a,acme,document,write,allow',
+      'b,evil,document,read,allow',
+      'b,evil,document,write,allow',
+      'b,evil,vault,open,allow',
+    ]);
+  });
+
+  it.each([
+    [{ resource: 'doc"', action: 'read' }],
+    [{ resource: 'document ', action: 'read' }],
+    [{ resource: 'a #b', action: 'read' }],
+    [{ resource: 'zero\u200bwidth', action: 'x' }],
+    [{ resource: 'document', action: '' }],
+    [{ resource: 'document', action: 'read', conditions: { status: 'open' } }],
+  ])('do not stop another tenant’s revocation: %j', async (bad) => {
+    let roles: readonly TenantRole[] = [role('reviewer', ['member'], { resource: 'document', action: 'read' })];
+    const pdp = await casbin({
+      model: rbacModel,
+      sharedDomain: '*',
+      adapter: {
+        loadPolicy(loaded) {
+          for (const { values } of [...base.slice(0, 4), ...tenantRoleLines(roles, { lines: base }).lines])
+            loaded.model
+              .get('p')
+              ?.get('p')
+              ?.policy.push([...values]);
+          return Promise.resolve();
+        },
+      },
+    });
+    expect(await allows(pdp, ['reviewer'], 'document', 'read')).toBe(true);
+    const hostile = elsewhere(role('x', ['admin'], bad, { resource: 'note', action: 'read' }));
+    roles = [hostile, role('reviewer', ['member'])];
+    await pdp.reload();
+    expect(await allows(pdp, ['reviewer'], 'document', 'read')).toBe(false);
+    const { refused } = tenantRoleLines(roles, { lines: base });
+    expect(refused).toMatchObject([{ tenantId: 'evil', roleId: 'x', error: { code: 'role_invalid' } }]);
+    // What can be said is; a role with a condition gives nothing at all.
+    expect(await allows(pdp, ['x'], 'note', 'read', tenantId('evil'))).toBe(!('conditions' in bad));
+  });
+
+  it('are denied everything where not even their denials can be told, and nobody else is', () => {
+    const denied = (roles: readonly TenantRole[], lines = base): readonly string[] => {
+      const made = tenantRoleLines([...roles, elsewhere(role('fine', ['member'], all))], { lines });
+      expect(made.lines.filter(({ values }) => values[0] === 'fine')).toHaveLength(2);
+      expect(new Set(made.refused.map(({ tenantId }) => tenantId))).toEqual(new Set(['acme']));
+      return made.lines.filter(({ values }) => values[1] === 'acme').map(({ values }) => values.join());
+    };
+    const nothing = (name: string): string => `${name},acme,*,*,deny`;
+    expect(denied([role('a', ['b'], all), role('b', ['a'], all)])).toEqual([nothing('a'), nothing('b')]);
+    expect(denied([role('a', ['member'], all), role('a', ['admin'], all)])).toEqual([nothing('a')]);
+    expect(denied([role('a', ['member'], all)], [...base, line('a', 'acme', 'x', 'y', 'allow')])).toEqual([
+      nothing('a'),
+    ]);
+    expect(denied([role('a', ['member'], all)], [...base, { ptype: 'g', values: ['member', 'a', 'acme'] }])).toEqual([
+      nothing('a'),
+    ]);
+    const chain = Array.from({ length: 20_000 }, (_, at) => role(`r${String(at)}`, [`r${String(at + 1)}`], all));
+    expect(denied(chain).every((values) => values.endsWith(',acme,*,*,deny'))).toBe(true);
+    // These names have rights of the base or of nobody, and lines for them would change those.
+    for (const name of ['admin', 'owner', 'readonly', 'none', '*', 'a"', ' ', ''])
+      expect(denied([role(name, ['member'], all)])).toEqual([]);
+    expect(denied([role('a', ['admin'], { ...all, conditions: { status: 'open' } })])).toEqual(['a,acme,vault,*,deny']);
+  });
+
+  it('have no more lines than there is room for, and keep the denials', () => {
+    const many = (prefix: string, of: (name: string) => TenantRole['permissions'][number]) =>
+      Array.from({ length: 400 }, (_, at) => of(`${prefix}${String(at)}`));
+    const a = role('a', ['admin'], ...many('a', (action) => ({ resource: '*', action })));
+    const b = role('b', ['a'], ...many('r', (resource) => ({ resource, action: '*' })));
+    const made = tenantRoleLines([a, b], { lines: base });
+    expect(made.lines.filter(({ values }) => values[0] === 'a')).toHaveLength(401);
+    expect(made.lines.filter(({ values }) => values[0] === 'b').map(({ values }) => values.join())).toEqual([
+      'b,acme,vault,*,deny',
+    ]);
+    expect(made.refused.map(({ roleId }) => roleId)).toEqual(['b']);
+    const small = tenantRoleLines([a, role('c', ['admin'], all), elsewhere(role('c', ['member'], all))], {
+      lines: base,
+      maxLinesPerTenant: 401,
+    });
+    expect(small.lines.slice(401).map(({ values }) => values.join())).toEqual([
+      'c,acme,*,*,deny',
+      'c,evil,document,read,allow',
+      'c,evil,document,write,allow',
+    ]);
+    expect(small.refused.map(({ roleId }) => roleId)).toEqual(['c']);
+    expect(() => tenantRoleLines([], { lines: base, maxLinesPerTenant: 0 })).toThrow(TypeError);
+  });
+
+  it('are refused over a base that nothing can narrow', () => {
+    const refused = (lines: readonly PolicyLine[]) =>
+      expect(() => tenantRoleLines([role('a', ['member'], all)], { lines })).toThrow(
         expect.objectContaining({ code: 'role_invalid' }) as Error,
       );
-    const all = { resource: '*', action: '*' };
-    refused([role('a', ['member'], { ...all, conditions: { status: 'open' } })]);
-    refused([role('a', ['b'], all), role('b', ['a'], all)]);
-    refused([role('a', ['member'], all), role('a', ['admin'], all)]);
-    // Each of these names has rights already.
-    for (const name of ['admin', 'owner', 'readonly', 'none']) refused([role(name, ['member'], all)]);
-    refused([role('a', ['member'], all)], [...base, line('a', 'acme', 'x', 'y', 'allow')]);
-    refused([role('a', ['member'], all)], [...base, { ptype: 'g', values: ['member', 'a', 'acme'] }]);
     // A line for everybody would be one for this role, too.
-    refused([role('a', ['member'], all)], [...base, line('*', '*', 'x', 'y', 'allow')]);
-    refused([role('a', ['member'], all)], [line('member', '*', 'x', 'y')]);
-    expect(tenantRoleLines([role('a', ['member'], { ...all, conditions: {} })], { lines: base })).toHaveLength(2);
+    refused([...base, line('*', '*', 'x', 'y', 'allow')]);
+    refused([line('member', '*', 'x', 'y')]);
+    const { lines } = tenantRoleLines([role('a', ['member'], { ...all, conditions: {} })], {
+      lines: [...base, line('*', '*', 'vault', '*', 'deny')],
+    });
+    expect(lines.map(({ values }) => values.slice(2).join())).toEqual([
+      'vault,*,deny',
+      'document,read,allow',
+      'document,write,allow',
+    ]);
   });
 });

@@ -5,6 +5,7 @@ import { listContains, MissingAttribute, readAttribute, type Attributed } from '
 import type { CheckedLine } from './checked-lines.js';
 import { ask, SmallEnforcer, type Answer, type MatcherFunction } from './enforcer.js';
 import { attributeFunction, containsFunction, matchFunctions } from './functions.js';
+import { grouped } from './grouped.js';
 import { refused } from './line.js';
 import type { CheckedModel } from './model.js';
 import { roleGraph, roleManager, type Asking, type RoleGraph } from './roles.js';
@@ -179,19 +180,6 @@ function byTenant({ model, lines, sharedDomain }: PolicySetParts): {
 function ofPolicies(all: readonly CheckedLine[], object: number): Pick<Domain, 'lines' | 'byObject'> {
   const lines = all.filter(({ ptype }) => ptype === 'p');
   return { lines, byObject: grouped(lines, ({ values }) => values[object] ?? '') };
-}
-
-function grouped(
-  lines: readonly CheckedLine[],
-  by: (line: CheckedLine) => string,
-): ReadonlyMap<string, readonly CheckedLine[]> {
-  const groups = new Map<string, CheckedLine[]>();
-  for (const line of lines) {
-    const there = groups.get(by(line));
-    if (there === undefined) groups.set(by(line), [line]);
-    else there.push(line);
-  }
-  return groups;
 }
 
 /** As casbin goes through lines: by priority, then as they came. */

@@ -2,7 +2,7 @@ import type { RoleManager } from 'casbin';
 import { lineText, refused, type PolicyLine } from './line.js';
 
 /** How many links may follow from one another. */
-const maxDepth = 100;
+export const maxDepth = 100;
 
 /** Which roles follow from a role, in one tenant and for one role definition. */
 export type RoleGraph = ReadonlyMap<string, ReadonlySet<string>>;
