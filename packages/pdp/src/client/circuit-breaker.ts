@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { CallOptions, PolicyDecisionPoint, PortcullisError } from '@portcullis/core';
 import { askWithin } from './ask-within.js';
 import { atLeast } from '../at-least.js';
@@ -51,6 +52,9 @@ export function circuitBreaker(pdp: PolicyDecisionPoint, options: CircuitBreaker
     },
     now,
   );
+  const closing = new AbortController();
+  // Every question listens to it, as many as there are.
+  setMaxListeners(0, closing.signal);
   let told: CircuitState = 'closed';
 
   function tellState(): void {
@@ -60,6 +64,7 @@ export function circuitBreaker(pdp: PolicyDecisionPoint, options: CircuitBreaker
   }
 
   const gaveUp = (signal: AbortSignal | undefined): boolean => signal?.aborted ?? false;
+  const isInVain = (signal: AbortSignal | undefined): boolean => gaveUp(signal) || closing.signal.aborted;
 
   async function guarded<T>(ask: (own: CallOptions) => Promise<T>, { signal }: CallOptions): Promise<T> {
     if (gaveUp(signal)) throw unavailable('the caller gave up', signal?.reason);
@@ -67,11 +72,11 @@ export function circuitBreaker(pdp: PolicyDecisionPoint, options: CircuitBreaker
     if (admission === undefined) throw unavailable('the circuit is open: the engine has not answered lately');
     tellState();
     try {
-      const answer = await askWithin((own) => ask({ signal: own }), { signal, deadlineMs });
+      const answer = await askWithin((own) => ask({ signal: own }), { signal, closing: closing.signal, deadlineMs });
       circuit.succeeded(admission);
       return answer;
     } catch (error) {
-      if (!gaveUp(signal) && isUnavailable(error) && countsAsFailure(error)) circuit.failed(admission);
+      if (!isInVain(signal) && isUnavailable(error) && countsAsFailure(error)) circuit.failed(admission);
       else circuit.abandoned(admission);
       throw error;
     } finally {
@@ -93,6 +98,9 @@ export function circuitBreaker(pdp: PolicyDecisionPoint, options: CircuitBreaker
     prefersChecks: pdp.prefersChecks,
     check: (request, own = {}) => guarded((bounded) => pdp.check(request, bounded), own),
     plan: (request, own = {}) => guarded((bounded) => pdp.plan(request, bounded), own),
-    close: () => pdp.close(),
+    async close() {
+      closing.abort();
+      await pdp.close();
+    },
   };
 }

@@ -1,5 +1,5 @@
 import type { CallOptions, PolicyDecisionPoint } from '@portcullis/core';
-import { askWithin } from './ask-within.js';
+import { askWithin, type Patience } from './ask-within.js';
 
 /**
  * Says which revision of the policies an engine decides by, as a text that no other set of policies has; `undefined`
@@ -14,7 +14,7 @@ export type RevisionOf = (
 export async function knownRevision(
   revisionOf: RevisionOf,
   pdp: PolicyDecisionPoint,
-  options: { readonly signal?: AbortSignal | undefined; readonly deadlineMs: number },
+  options: Patience & { readonly deadlineMs: number },
 ): Promise<string | undefined> {
   try {
     const revision: unknown = await askWithin((signal) => revisionOf(pdp, { signal }), options);

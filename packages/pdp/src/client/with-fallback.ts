@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { CallOptions, PolicyDecisionPoint } from '@portcullis/core';
 import { answersByPosition } from './answers-by-position.js';
 import { askWithin } from './ask-within.js';
@@ -57,9 +58,13 @@ export function withFallback(
   { fallback, revisionOf, deadlineMs = 250, onFallback }: WithFallbackOptions,
 ): PolicyDecisionPoint {
   atLeast(1, 'deadlineMs', deadlineMs);
+  const closing = new AbortController();
+  // Every question listens to it, as many as there are.
+  setMaxListeners(0, closing.signal);
+  const patience = ({ signal }: CallOptions) => ({ signal, closing: closing.signal, deadlineMs });
 
   async function sharedRevision(options: CallOptions): Promise<string | FallbackEvent> {
-    const within = { signal: options.signal, deadlineMs };
+    const within = patience(options);
     const [own, other] = await Promise.all([
       knownRevision(revisionOf, pdp, within),
       knownRevision(revisionOf, fallback, within),
@@ -83,7 +88,7 @@ export function withFallback(
       }
       let answer: T;
       try {
-        answer = await askWithin((signal) => ask(fallback, { signal }), { signal: options.signal, deadlineMs });
+        answer = await askWithin((signal) => ask(fallback, { signal }), patience(options));
       } catch (error) {
         tell(onFallback, { type: 'failed', error });
         throw failure;
@@ -111,6 +116,9 @@ export function withFallback(
         options,
       ),
     plan: (request, options = {}) => decide(async (engine, own) => await engine.plan(request, own), options),
-    close: () => closeAll([pdp, fallback]),
+    async close() {
+      closing.abort();
+      await closeAll([pdp, fallback]);
+    },
   };
 }
