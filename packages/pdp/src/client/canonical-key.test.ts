@@ -90,6 +90,12 @@ describe('a key', () => {
     }
   });
 
+  it('is none for an object with members that no copy and no text would have', () => {
+    const hidden = Object.defineProperty({ a: 1 }, 'tenant', { value: 'globex', enumerable: false });
+    for (const value of [hidden, { a: 1, [Symbol('b')]: 2 }, [{ deep: hidden }]])
+      expect(canonicalKey(value)).toBeUndefined();
+  });
+
   it('counts every member of a request, also one that it does not know', () => {
     const known: CheckRequest = {
       principal: { id: 'a', roles: [], attr: {} },

@@ -19,7 +19,10 @@ export function principalKey({ requestId: _id, questions: _questions, ...asker }
   return canonicalKey(asker);
 }
 
-/** A value as a string that no other value has. The order of an object's members does not count. */
+/**
+ * A value as a string that no other value has. The order of an object's members does not count. An object with members
+ * that are not enumerable, or have a symbol for a name, has none: no copy and no text would have them, and an engine may.
+ */
 export function canonicalKey(value: unknown): string | undefined {
   try {
     return encode(value, 0);
@@ -57,6 +60,8 @@ function encodeObject(value: object, depth: number): string {
   if (Array.isArray(value)) return `[${Array.from(value, (item: unknown) => encode(item, depth)).join(',')}]`;
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) throw hasNoKey;
-  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  const entries = Object.entries(value);
+  if (entries.length !== Reflect.ownKeys(value).length) throw hasNoKey;
+  const members = entries.sort(([a], [b]) => (a < b ? -1 : 1));
   return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${encode(member, depth)}`).join(',')}}`;
 }

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { coalesced } from './coalesced.js';
@@ -138,5 +139,36 @@ describe('coalesced questions', () => {
     const pdp = coalesced({ ...portOf(new TestEngine()), check: away });
     const odd = ask('a', ['1'], { principal: { id: 'a', roles: [], attr: { at: new Date(0) as never } } });
     for (const one of [ask('a'), odd, ask('a', [])]) await expect(pdp.check(one)).rejects.toMatchObject(unavailable);
+  });
+
+  it('are not those that no engine can be told, nor those that a copy would change: these go alone, as they are', async () => {
+    const engine = new TestEngine();
+    engine.before = ({ questions }) => {
+      if (questions.some(({ resource }) => !resource.id.isWellFormed())) away();
+    };
+    const pdp = coalesced(engine);
+    const at = new URL('https://example.com');
+    const [question] = ask('a', ['3']).questions;
+    const odd = { ...question!, resource: { ...question!.resource, attr: { at: at as never } } };
+    const settled = await Promise.allSettled([
+      pdp.check(ask('a', ['1'])),
+      pdp.check(ask('a', ['2'])),
+      pdp.check(ask('a', ['\ud800'])),
+      pdp.check(ask('a', [], { questions: [odd] })),
+    ]);
+    expect(settled.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+    expect(engine.asked.map(({ questions }) => questions.length).sort()).toEqual([1, 1, 2]);
+    const alone = engine.asked.find(({ questions }) => questions[0]?.resource.id === '3');
+    expect(alone?.questions[0]?.resource.attr?.['at']).toBe(at);
+  });
+
+  it('leave no listener behind on a signal that lives longer', async () => {
+    const engine = new TestEngine();
+    const pdp = coalesced(engine);
+    const { signal } = new AbortController();
+    let during = 0;
+    engine.before = () => (during = getEventListeners(signal, 'abort').length);
+    await Promise.all([pdp.check(ask('a', ['1']), { signal }), pdp.check(ask('a', ['2']), { signal })]);
+    expect([during > 2, getEventListeners(signal, 'abort')]).toEqual([true, []]);
   });
 });

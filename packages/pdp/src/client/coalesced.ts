@@ -2,7 +2,8 @@ import type { CallOptions, CheckRequest, Decision, PolicyDecisionPoint } from '@
 import { answersByPosition } from './answers-by-position.js';
 import { askWithin } from './ask-within.js';
 import { atLeast } from '../at-least.js';
-import { principalKey } from './canonical-key.js';
+import { canonicalKey, principalKey } from './canonical-key.js';
+import { whyUnsayable } from './why-unsayable.js';
 import { isUnavailable } from '../unavailable.js';
 
 /** What `coalesced` may be told. */
@@ -86,12 +87,10 @@ export function coalesced(pdp: PolicyDecisionPoint, { maxQuestions = 50 }: Coale
 function snapshot(request: CheckRequest): { readonly key: string; readonly request: CheckRequest } | undefined {
   const key = principalKey(request);
   if (key === undefined || request.questions.length === 0) return undefined;
-  try {
-    return { key, request: structuredClone(request) };
-  } catch {
-    // Something in the resources that cannot be copied: the engine may take it as it is.
-    return undefined;
-  }
+  // What no engine can be told takes nobody along, and of an instance of a class the copy would be something else: such
+  // a question goes alone and as it is, and the engine says what it thinks of it.
+  if (canonicalKey(request.questions) === undefined || whyUnsayable(request) !== undefined) return undefined;
+  return { key, request: structuredClone(request) };
 }
 
 async function flush(pdp: PolicyDecisionPoint, all: readonly Waiting[]): Promise<void> {

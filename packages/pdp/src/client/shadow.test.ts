@@ -124,4 +124,43 @@ describe('a shadow', () => {
     await turn();
     expect([own.closed, other.closed, other.asked.length, events.length]).toEqual([1, 1, 0, 0]);
   });
+
+  it('is asked what was asked, whatever the caller does to its question while it waits or afterwards', async () => {
+    const { own, other, events, pdp } = pair();
+    const roles = ['guest'];
+    const mine = { ...ask(), principal: { id: 'a', roles, attr: {} } };
+    own.before = turn;
+    const pending = pdp.check(mine);
+    roles.push('member');
+    await pending;
+    roles.push('admin');
+    await vi.waitFor(() => {
+      expect(other.asked).toHaveLength(1);
+    });
+    expect(other.asked[0]?.principal.roles).toEqual(['guest']);
+    expect(events.every(({ type }) => type === 'difference')).toBe(true);
+  });
+
+  it('is compared with what was answered, whatever the caller makes of it', async () => {
+    const { other, events, pdp } = pair();
+    const [row] = await pdp.check(ask());
+    (row![0] as { effect: string }).effect = 'deny';
+    await vi.waitFor(() => {
+      expect(other.asked).toHaveLength(1);
+    });
+    await turn();
+    expect(events).toEqual([]);
+  });
+
+  it('is not asked what a copy would change, and that is told', async () => {
+    const { other, events, pdp } = pair();
+    const attr = { at: new URL('https://example.com') as never };
+    await pdp.check(
+      ask('a', [], { questions: [{ ...ask().questions[0]!, resource: { ...ask().questions[0]!.resource, attr } }] }),
+    );
+    await vi.waitFor(() => {
+      expect(events).toMatchObject([{ type: 'failure', error: { name: 'TypeError' } }]);
+    });
+    expect(other.asked).toEqual([]);
+  });
 });

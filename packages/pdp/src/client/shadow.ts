@@ -109,23 +109,24 @@ export function shadow(
     }
   }
 
-  function later(request: CheckRequest, answer: readonly (readonly Decision[])[]): void {
+  function later(copy: Copy, answer: readonly (readonly Decision[])[]): void {
     if (closing.signal.aborted) return;
-    if (running >= maxConcurrent) {
+    if (copy === 'busy' || running >= maxConcurrent) {
       setImmediate(() => {
         tell(onEvent, { type: 'skipped' });
       });
       return;
     }
     running++;
+    // A copy also of the answer: neither the engine nor the observer holds what the caller enforces, nor the other way.
+    const enforced = copied(answer);
     setImmediate(() => {
-      try {
-        // Copies: neither the engine nor the observer holds what the caller enforces.
-        void compareWith(structuredClone(request), structuredClone(answer));
-      } catch (error) {
-        running--;
-        tell(onEvent, { type: 'failure', error });
+      if (copy !== undefined && enforced !== undefined) {
+        void compareWith(copy, enforced);
+        return;
       }
+      running--;
+      tell(onEvent, { type: 'failure', error: new TypeError('the question or the answer cannot be copied') });
     });
   }
 
@@ -133,8 +134,10 @@ export function shadow(
     engine: pdp.engine,
     prefersChecks: pdp.prefersChecks,
     async check(request, options) {
+      // Before it is asked: what the caller does to its objects meanwhile must not make it another question.
+      const copy = running < maxConcurrent ? copied(request) : 'busy';
       const answer = await pdp.check(request, options);
-      later(request, answer);
+      later(copy, answer);
       return answer;
     },
     plan: (request, options) => pdp.plan(request, options),
@@ -143,6 +146,14 @@ export function shadow(
       await closeAll([pdp, engine]);
     },
   };
+}
+
+/** A question as it was asked; `busy` where there was no place for it, `undefined` where it cannot be copied. */
+type Copy = CheckRequest | 'busy' | undefined;
+
+/** Nothing where a copy would not be the same: of an instance of a class it would be a plain object. */
+function copied<T>(value: T): T | undefined {
+  return canonicalKey(value) === undefined ? undefined : structuredClone(value);
 }
 
 function differences(
