@@ -328,6 +328,26 @@ describe('a question', () => {
   });
 });
 
+describe('outputs of a Cerbos PDP', () => {
+  const explain = (outputs: readonly object[]): void => {
+    reply = (response) => {
+      const result = { resource: { kind: 'document', id: '1' }, actions: { read: 'EFFECT_ALLOW' }, outputs };
+      say(response, JSON.stringify({ decision: true, context: { 'cerbos.response': { results: [result] } } }));
+    };
+  };
+  it('that could not be computed may have been obligations: one that nobody can carry out', async () => {
+    explain([{ action: 'read', src: 'rule' }]);
+    const [[decided] = []] = await ask().check(question);
+    expect(decided?.obligations).toEqual([{ id: 'output', type: 'malformed', properties: {} }]);
+    explain([{ action: 'write', src: 'rule' }]);
+    const [[again] = []] = await ask().check(question);
+    expect(again?.obligations).toEqual([{ id: 'output', type: 'malformed', properties: {} }]);
+    explain([{ action: 'read', src: 'rule', val: null }]);
+    const [[well] = []] = await ask().check(question);
+    expect(well?.obligations).toEqual([]);
+  });
+});
+
 describe('obligations of the draft profile', () => {
   it.each<[string, AttributeValue, unknown]>([
     [

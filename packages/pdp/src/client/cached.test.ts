@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest';
+import { LRUCache } from 'lru-cache';
+import { describe, expect, it, vi } from 'vitest';
 import { tenantId, type PolicyDecisionPoint } from '@portcullis/core';
 import { cached } from './cached.js';
 import { ask, away, TestEngine, unavailable } from './test-engine.js';
@@ -123,5 +124,19 @@ describe('a cache', () => {
     const { pdp } = make();
     await pdp.check(ask());
     await expect(pdp.check(ask(), { signal: AbortSignal.abort() })).rejects.toMatchObject(unavailable);
+  });
+
+  it('keeps no answer that comes after it is closed', async () => {
+    const set = vi.spyOn(LRUCache.prototype, 'set');
+    try {
+      const { engine, pdp } = make();
+      await pdp.check(ask());
+      expect(set).toHaveBeenCalledTimes(1);
+      engine.before = () => pdp.close();
+      await pdp.check(ask('b'));
+      expect(set).toHaveBeenCalledTimes(1);
+    } finally {
+      set.mockRestore();
+    }
   });
 });
