@@ -111,7 +111,7 @@ export interface PrincipalVersion {
 }
 
 /** A principal policy in one scope and version. */
-export interface PrincipalRules {
+interface PrincipalRules {
   /** By kind and action. */
   readonly kinds: ByName<ByName<Row[]>>;
 }
