@@ -1,4 +1,4 @@
-// node test/bench/audit.mjs: how fast trails are written and verified. After `npm run build`.
+// npm run bench -- audit: how fast trails are written and verified.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

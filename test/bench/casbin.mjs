@@ -1,4 +1,4 @@
-// node test/bench/casbin.mjs, after `npm run build`: one plain casbin enforcer against small ones, as lines and tenants
+// npm run bench -- casbin: one plain casbin enforcer against small ones, as lines and tenants
 // grow. Figures are printed and nothing more: a machine that is shared gives others.
 import { newEnforcer, newModelFromString } from 'casbin';
 import { tenantId } from '@portcullis/core';

@@ -1,4 +1,4 @@
-// npm run bench: what the gate costs, side by side with the alternative, in one run.
+// npm run bench -- gate: what the gate costs, side by side with the alternative, in one run.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';

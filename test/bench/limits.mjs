@@ -1,4 +1,4 @@
-// node test/bench/limits.mjs, after `npm run build`: what limits and usage cost a request. Figures are printed and
+// npm run bench -- limits: what limits and usage cost a request. Figures are printed and
 // nothing more: a machine that is shared gives others.
 import { createClient } from '@keyv/redis';
 import { RateLimiterRedis } from 'rate-limiter-flexible';

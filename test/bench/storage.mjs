@@ -1,4 +1,4 @@
-// npm run bench:storage: what isolation costs in the database, side by side with the same without it, in one run.
+// npm run bench -- storage: what isolation costs in the database, side by side with the same without it, in one run.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

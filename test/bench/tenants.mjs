@@ -1,4 +1,4 @@
-// npm run bench:tenants: what finding the tenant costs, from a cache and from the real stores, with 10,000 tenants.
+// npm run bench -- tenants: what finding the tenant costs, from a cache and from the real stores, with 10,000 tenants.
 import KeyvRedis from '@keyv/redis';
 import { Keyv } from 'keyv';
 import pg from 'pg';
