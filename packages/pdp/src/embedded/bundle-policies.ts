@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { PolicyFinding } from '../policies/lint.js';
+import { readAtRest } from '../policies/read-at-rest.js';
 import { goodPolicies } from './good-policies.js';
 import { toBundle } from './load/bundle.js';
 import { readFolder } from './load/folder.js';
@@ -33,7 +34,8 @@ export async function bundlePolicies(options: {
   /** Lets scoped policies widen what the base policy allows. @defaultValue `false` */
   readonly allowWideningScopes?: boolean | undefined;
 }): Promise<PolicyBundle> {
-  const folder = await readFolder(resolve(options.policies));
+  const source = resolve(options.policies);
+  const { value: folder } = await readAtRest(source, () => readFolder(source));
   const { revision, warnings } = goodPolicies(folder, options);
   return { text: toBundle(folder), revision, policies: folder.policies.length, warnings };
 }

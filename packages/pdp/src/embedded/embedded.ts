@@ -35,11 +35,14 @@ export interface FolderOptions extends EmbeddedSettings {
   /** The folder with the policies: the same files that Cerbos reads. */
   readonly policies: string;
   readonly bundle?: undefined;
-  /** How often the folder is looked at where no change is signalled, in milliseconds; 0 for never. @defaultValue 1000 */
+  /**
+   * How often the folder is looked at where no change is signalled, in milliseconds; 0 for never. No change is signalled
+   * when the folder is a link that is changed to another one. @defaultValue 1000
+   */
   readonly pollMs?: number | undefined;
   /** Hears of an edit that is not served: the last good policies keep deciding. @defaultValue standard error */
   readonly onPolicyError?: ((error: PortcullisError) => void) | undefined;
-  /** Hears of an edit that is live. */
+  /** Hears of an edit that is live. What this and the other observer fail with is dropped. */
   readonly onPolicyChange?:
     ((change: { readonly revision: string; readonly warnings: readonly PolicyFinding[] }) => void) | undefined;
 }

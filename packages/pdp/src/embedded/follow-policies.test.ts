@@ -82,6 +82,40 @@ describe('an edit', () => {
     expect(await decisionOf(pdp)).toMatchObject({ effect: 'deny' });
   });
 
+  it.each<[string, () => void]>([
+    [
+      'throw',
+      () => {
+        throw new Error('the observer failed');
+      },
+    ],
+    ['reject', () => Promise.reject(new Error('the observer failed'))],
+  ])('decides, and so does the next, though the observers %s', async (_how, fail) => {
+    write(policy('EFFECT_ALLOW'));
+    const pdp = await embedded({ policies: folder, pollMs: 20, onPolicyChange: fail, onPolicyError: fail });
+    engines.push(pdp);
+    for (const effect of ['deny', 'allow']) {
+      write('broken');
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      write(policy(`EFFECT_${effect.toUpperCase()}`));
+      await vi.waitFor(async () => {
+        expect(await decisionOf(pdp)).toMatchObject({ effect });
+      }, 5000);
+    }
+  });
+
+  it('that changes no policy is none', async () => {
+    write(policy('EFFECT_ALLOW'));
+    const { pdp, changes, errors } = await follow({ pollMs: 10 });
+    write(`# a comment\n${policy('EFFECT_ALLOW')}`);
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    write(policy('EFFECT_DENY'));
+    await vi.waitFor(() => {
+      expect(changes).toContain(pdp.revision);
+    }, 5000);
+    expect([changes, errors]).toEqual([[pdp.revision], []]);
+  });
+
   it('that could widen a scope is not served', async () => {
     write(policy('EFFECT_ALLOW'));
     const { pdp, errors } = await follow({ pollMs: 20 });

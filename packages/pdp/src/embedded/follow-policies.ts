@@ -1,5 +1,7 @@
 import type { PortcullisError } from '@portcullis/core';
-import { followFolder, folderState } from '../policies/follow-folder.js';
+import { tell } from '../client/tell.js';
+import { followFolder } from '../policies/follow-folder.js';
+import { readAtRest } from '../policies/read-at-rest.js';
 import type { FolderOptions } from './embedded.js';
 import { goodPolicies, type GoodPolicies } from './good-policies.js';
 import { readFolder } from './load/folder.js';
@@ -23,9 +25,7 @@ export async function followPolicies(
   onEdit: (policies: GoodPolicies) => void,
 ): Promise<FollowedPolicies> {
   const read = async (): Promise<GoodPolicies> => goodPolicies(await readFolder(folder), options);
-  // Before they are read: what is edited meanwhile is an edit.
-  const state = await folderState(folder).catch(() => '');
-  const policies = await read();
+  const { value: policies, state } = await readAtRest(folder, read);
   let { revision } = policies;
   const follower = followFolder({
     folder,
@@ -36,7 +36,7 @@ export async function followPolicies(
       if (edited.revision === revision) return;
       revision = edited.revision;
       onEdit(edited);
-      options.onPolicyChange?.({ revision, warnings: edited.warnings });
+      tell(options.onPolicyChange, { revision, warnings: edited.warnings });
     },
     onError: options.onPolicyError ?? reportEdit,
   });

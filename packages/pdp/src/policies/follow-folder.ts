@@ -3,12 +3,16 @@ import { watch, type FSWatcher } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { PortcullisError } from '@portcullis/core';
+import { tell } from '../client/tell.js';
 
 /** How long a folder has to be quiet before an edit counts as finished, in milliseconds. */
-const settleMs = 150;
+export const settleMs = 150;
+
+/** How long it is until something is tried again that failed and may not fail the next time, in milliseconds. */
+const retryMs = 1000;
 
 /** The state of a folder that is away: it is told once, and not at each look. */
-const unreadable = 'unreadable';
+export const unreadable = 'unreadable';
 
 /** What is done about the edits of a policy folder. */
 export interface FollowOptions<Snapshot> {
@@ -23,8 +27,10 @@ export interface FollowOptions<Snapshot> {
   readonly discard?: ((snapshot: Snapshot) => Promise<void>) | undefined;
   /** Lets an edit decide. If it fails, the edit is read again at the next look. */
   readonly serve: (snapshot: Snapshot) => Promise<void> | void;
-  /** Hears of an edit that is not served, and of other changes that failed. */
+  /** Hears of an edit that is not served, and of other changes that failed. What it fails with itself is dropped. */
   readonly onError: (error: PortcullisError) => void;
+  /** How long a folder may be written to all the time until that is told, once, in milliseconds. @defaultValue 5000 */
+  readonly restlessMs?: number | undefined;
 }
 
 /** Somebody who follows a folder. */
@@ -37,32 +43,58 @@ export interface Follower {
 
 /**
  * Follows the edits of a policy folder, one after the other. An edit of several files is one if they are written within
- * 150 ms of each other; whoever needs longer writes another folder and changes a link to it.
+ * 150 ms of each other; whoever needs longer writes another folder and changes a link to it. What could not be read or
+ * served, though nothing may be wrong with it, is tried again; what is wrong with an edit, only another edit mends.
  */
 export function followFolder<Snapshot>(options: FollowOptions<Snapshot>): Follower {
-  const { folder, pollMs } = options;
+  const { folder, pollMs, restlessMs = 5000 } = options;
   let { state } = options;
   let candidate = state;
+  let candidateSince = 0;
   let closed = false;
+  let told = '';
   let work: Promise<void> = Promise.resolve();
 
   const inTurn = (change: () => Promise<void>): void => {
     work = work.then(change).catch((error: unknown) => {
-      if (!closed) options.onError(failureOf(error));
+      if (!closed) tell(options.onError, failureOf(error));
     });
   };
 
   async function look(): Promise<void> {
     if (closed) return;
     const seen = await folderState(folder).catch(() => unreadable);
-    if (seen === state) return;
+    if (seen === state) {
+      isAtRest();
+      return;
+    }
     if (seen !== candidate) {
-      // However it was found: it counts when the folder has been quiet for a while.
       candidate = seen;
-      lookSoon();
+      candidateSince = performance.now();
+    }
+    // However it was found, and however often somebody looks: it counts when the folder has been quiet for a while.
+    const quietMs = performance.now() - candidateSince;
+    if (quietMs < settleMs) {
+      lookSoon(settleMs - quietMs);
       return;
     }
     state = seen;
+    try {
+      if (await take(seen)) told = '';
+    } catch (error) {
+      isAtRest();
+      if (!mayPass(error)) throw error;
+      state = '';
+      lookSoon(retryMs);
+      // At each attempt the same: it is told once.
+      if (told === String(error)) return;
+      told = String(error);
+      throw error;
+    }
+  }
+
+  /** @returns whether it is served */
+  async function take(seen: string): Promise<boolean> {
     if (seen === unreadable)
       throw new PortcullisError('policies_invalid', `the policy folder \`${folder}\` cannot be read`);
     const snapshot = await options.take();
@@ -71,27 +103,50 @@ export function followFolder<Snapshot>(options: FollowOptions<Snapshot>): Follow
       state = '';
       await options.discard?.(snapshot);
       lookSoon();
-      return;
+      return false;
     }
-    try {
-      await options.serve(snapshot);
-    } catch (error) {
-      state = '';
-      throw error;
-    }
+    isAtRest();
+    await options.serve(snapshot);
+    return true;
   }
 
   let soon: NodeJS.Timeout | undefined;
-  function lookSoon(): void {
+  function lookSoon(waitMs = settleMs): void {
     if (closed) return;
     clearTimeout(soon);
     soon = setTimeout(() => {
       inTurn(look);
-    }, settleMs);
+    }, waitMs);
     soon.unref();
+    if (restless !== undefined) return;
+    const since = setTimeout(() => {
+      inTurn(() => tellRestless(since));
+    }, restlessMs);
+    since.unref();
+    restless = since;
   }
 
-  const watcher = watchFolder(folder, lookSoon);
+  /** Set from the first change that was seen until the folder is found quiet. */
+  let restless: NodeJS.Timeout | undefined;
+  function isAtRest(): void {
+    clearTimeout(restless);
+    restless = undefined;
+  }
+
+  async function tellRestless(since: NodeJS.Timeout): Promise<void> {
+    const isChanged = (await folderState(folder).catch(() => unreadable)) !== state;
+    if (restless !== since) return;
+    if (!isChanged) isAtRest();
+    else
+      throw new PortcullisError(
+        'policies_invalid',
+        `the policy folder \`${folder}\` is written to all the time: it is read when it is quiet for ${String(settleMs)} ms`,
+      );
+  }
+
+  const watcher = watchFolder(folder, () => {
+    lookSoon();
+  });
   const poll =
     pollMs > 0
       ? setInterval(() => {
@@ -105,6 +160,7 @@ export function followFolder<Snapshot>(options: FollowOptions<Snapshot>): Follow
     async close() {
       closed = true;
       clearTimeout(soon);
+      isAtRest();
       clearInterval(poll);
       watcher?.close();
       await work;
@@ -116,6 +172,12 @@ function failureOf(error: unknown): PortcullisError {
   return error instanceof PortcullisError
     ? error
     : new PortcullisError('pdp_unavailable', 'the engine cannot be changed', { cause: error });
+}
+
+/** Whether something that failed may not fail the next time: the machine failed, and not what is in the folder. */
+function mayPass(error: unknown): boolean {
+  if (!(error instanceof PortcullisError) || error.code !== 'policies_invalid') return true;
+  return error.cause instanceof Error && 'syscall' in error.cause;
 }
 
 /** Signals changes where the platform can; polling finds the rest. */
