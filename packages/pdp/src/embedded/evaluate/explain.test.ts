@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { tenantId, type Attributes, type CheckRequest } from '@portcullis/core';
 import { embedded } from '../embedded.js';
 import type { Explanation } from './explain.js';
@@ -165,5 +165,23 @@ describe('an explanation', () => {
   it('is not given for what cannot be answered', async () => {
     note([rule('ALLOW', ['member'])]);
     await expect(explained({ scope: '../x' })).rejects.toMatchObject({ code: 'pdp_unavailable' });
+  });
+
+  it('is of the time of its decision', async () => {
+    note([rule('ALLOW', ['*'], when('now().getMilliseconds() % 2 == 0'))]);
+    let time = 0;
+    const clock = vi.spyOn(Date, 'now').mockImplementation(() => time++);
+    try {
+      const pdp = await embedded({ policies: folder, pollMs: 0 });
+      const [[explanation] = []] = await pdp.explain({
+        principal: { id: 'p', roles: [], attr: {} },
+        scope: '',
+        questions: [{ resource: { kind: 'note', id: '1', tenant: tenantId('acme') }, actions: ['read'] }],
+      });
+      expect(explanation?.decidedBy !== undefined).toBe(explanation?.decision.effect === 'allow');
+      await pdp.close();
+    } finally {
+      clock.mockRestore();
+    }
   });
 });

@@ -25,9 +25,9 @@ export function malformation(request: CheckRequest, policyVersion: string): stri
     if (resource.kind === '' || resource.id === '') return 'a resource has no kind or no id';
     if (!isName(resource.kind) || !isName(resource.id)) return 'the kind or the id of a resource is malformed';
     if (!isName(resource.tenant)) return 'the owner is malformed';
-    if (actions.length === 0) return 'a question has no action';
     const action = wrongIn(actions);
     if (action !== undefined) return `of the actions, ${action}`;
+    if (actions.length === 0) return 'a question has no action';
   }
   return undefined;
 }
@@ -37,14 +37,19 @@ function isName(value: unknown): boolean {
   return typeof value === 'string' && value.length <= maxLength && value.isWellFormed();
 }
 
+function isList(value: unknown): value is readonly unknown[] {
+  return Array.isArray(value);
+}
+
 /** What is wrong with a list of names. */
-function wrongIn(names: readonly string[]): string | undefined {
+function wrongIn(names: unknown): string | undefined {
+  if (!isList(names)) return 'there is no list';
   if (names.length > maxNames) return 'there are more than 1,000';
-  const seen = names.length > 8 ? new Set<string>() : undefined;
+  const seen = names.length > 8 ? new Set<unknown>() : undefined;
   for (let position = 0; position < names.length; position++) {
     const name = names[position];
     if (name === '') return 'one is empty';
-    if (name === undefined || !isName(name)) return 'one is malformed';
+    if (!isName(name)) return 'one is malformed';
     const isRepeated = seen === undefined ? names.indexOf(name) !== position : seen.size === seen.add(name).size;
     if (isRepeated) return 'one is there twice';
   }
