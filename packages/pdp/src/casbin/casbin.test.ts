@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +16,8 @@ import {
 } from '@portcullis/core';
 import { contextFor } from '@portcullis/testing/contexts';
 import { casbin, rbacModel, type PolicyEvent, type PolicyLine } from './index.js';
+import type { PolicySet } from './policy-set.js';
+import { reloading } from './reload.js';
 
 const acme = tenantId('acme');
 const globex = tenantId('globex');
@@ -305,6 +308,32 @@ describe('casbin behind the port', () => {
     await expect(pdp.check({ ...requestOf({}), questions: twice })).rejects.toBeInstanceOf(TypeError);
   });
 
+  it('has no answer for a request that lacks a part, or has half a character in it', async () => {
+    const pdp = await casbin({ model: rbacModel, lines: lines('p, *, acme, *, *, allow') });
+    const unavailable = { code: 'pdp_unavailable' };
+    const { principal } = requestOf({});
+    const broken: readonly object[] = [
+      { principal: undefined },
+      { principal: { id: principal.id, attr: {} } },
+      { principal: { ...principal, attr: undefined } },
+      { questions: undefined },
+      { questions: [{}] },
+      { questions: [{ resource: null, actions: ['read'] }] },
+    ];
+    for (const parts of broken)
+      await expect(pdp.check({ ...requestOf({}), ...parts } as CheckRequest)).rejects.toMatchObject(unavailable);
+    for (const question of [{ id: 'a\ud800' }, { roles: ['a\ud800'] }, { kind: '\udc00' }, { action: '\ud800' }])
+      await expect(effect(pdp, question)).rejects.toMatchObject(unavailable);
+    const planned = { principal: { id: 'a', attr: {} }, scope: 'acme', kind: 'document', action: 'read', tenant: acme };
+    await expect(pdp.plan(planned as unknown as Parameters<typeof pdp.plan>[0])).rejects.toMatchObject(unavailable);
+  });
+
+  it('names the revision of the lines that decided', async () => {
+    const pdp = await casbin({ model: rbacModel, lines: lines('p, *, acme, *, *, allow') });
+    const [[decision] = []] = await pdp.check(requestOf({}));
+    expect(decision?.policyRevision).toBe(pdp.revision);
+  });
+
   it('answers nothing once it is closed, or the caller is gone', async () => {
     const pdp = await casbin({ model: rbacModel, lines: lines('p, *, acme, *, *, allow') });
     await expect(pdp.check(requestOf({}), { signal: AbortSignal.abort() })).rejects.toMatchObject({
@@ -441,6 +470,37 @@ describe('functions for matchers', () => {
     await expect(effect(pdp)).rejects.toMatchObject({ code: 'pdp_unavailable' });
     broken = false;
     expect(await effect(pdp)).toBe('allow');
+  });
+
+  it('cannot ask the engine that asks them', async () => {
+    const m = 'r.obj == p.obj && r.act == p.act && again(r.act) && !g(r.sub, p.sub, r.dom)';
+    let ask: () => unknown = () => undefined;
+    const pdp = await casbin({
+      model: model({ m }),
+      lines: lines('p, banned, acme, document, read'),
+      functions: {
+        again() {
+          try {
+            ask();
+          } catch {
+            // The question that is being answered is not touched.
+          }
+          return true;
+        },
+      },
+    });
+    expect(await effect(pdp, { roles: ['banned'] })).toBe('deny');
+    let error: unknown;
+    ask = () => {
+      try {
+        return pdp.explain(requestOf({ roles: ['other'] }));
+      } catch (thrown) {
+        error = thrown;
+        throw thrown;
+      }
+    };
+    expect(await effect(pdp, { roles: ['banned'] })).toBe('deny');
+    expect(error).toMatchObject({ code: 'pdp_unavailable' });
   });
 
   it('are not taken under a name that means something else', async () => {
@@ -615,6 +675,78 @@ describe('policies from elsewhere', () => {
     await pdp.close();
     tell();
     expect(events).toHaveLength(3);
+  });
+
+  it('are read again for a change that came during the first load, and not after the engine is closed', async () => {
+    let changed: () => void = () => undefined;
+    let allowed = ['member', 'acme', 'document', 'read'];
+    let loads = 0;
+    const pdp = await casbin({
+      model: model(),
+      watcher: {
+        setUpdateCallback(callback) {
+          changed = callback;
+        },
+      },
+      adapter: {
+        loadPolicy(loaded) {
+          loaded.model
+            .get('p')
+            ?.get('p')
+            ?.policy.push([...allowed]);
+          if (++loads > 1) return Promise.resolve();
+          allowed = ['member', 'acme', 'document', 'write'];
+          changed();
+          return Promise.resolve();
+        },
+      },
+    });
+    expect([await effect(pdp), await effect(pdp, { action: 'write' })]).toEqual(['deny', 'allow']);
+    expect(loads).toBe(2);
+    await pdp.close();
+    changed();
+    expect(loads).toBe(2);
+  });
+
+  it('are never replaced by an older load', async () => {
+    for (let ticks = 0; ticks < 10; ticks++) {
+      let running = 0;
+      let most = 0;
+      let first = true;
+      const all: Promise<void>[] = [];
+      const reload = reloading({
+        async load() {
+          most = Math.max(most, ++running);
+          await new Promise((go) => setTimeout(go, 1));
+          running--;
+          return { revision: '' } as PolicySet;
+        },
+        take: () => undefined,
+        revision: () => '',
+        tell() {
+          if (!first) return;
+          first = false;
+          // As many steps later, in the gap between a load that has ended and the one that waits for it.
+          let later = Promise.resolve();
+          for (let at = 0; at < ticks; at++) later = later.then(() => undefined);
+          all.push(later.then(reload));
+        },
+      });
+      await Promise.all([reload(), reload()]);
+      await Promise.all(all);
+      expect(most).toBe(1);
+    }
+  });
+
+  it('are in time, whatever hangs', async () => {
+    const pipe = join(folder, 'pipe.csv');
+    execFileSync('mkfifo', [pipe]);
+    const started = casbin({ model: model(), policies: pipe, loadDeadlineMs: 30 });
+    await expect(started).rejects.toMatchObject({ code: 'policies_invalid' });
+    // Lets go of the thread that waits for somebody to write.
+    await writeFile(pipe, '');
+    for (const loadDeadlineMs of [0, -1, Number.NaN, Infinity])
+      await expect(casbin({ model: model(), loadDeadlineMs })).rejects.toMatchObject({ code: 'config_invalid' });
   });
 
   it('are read again for a change that came while they were read', async () => {

@@ -6,6 +6,7 @@ import {
   type CheckRequest,
   type PolicyDecisionPoint,
 } from '@portcullis/core';
+import { atLeast } from '../at-least.js';
 import { checkLines } from './checked-lines.js';
 import { guardedFunctions } from './custom-functions.js';
 import { decisions, engine, explain, plan, unavailable, type Explanation } from './decide.js';
@@ -54,7 +55,7 @@ export interface CasbinOptions {
   readonly sharedDomain?: string | undefined;
   /** How many enforcers, of one tenant and one object each, are kept. @defaultValue 10 000 */
   readonly maxEnforcers?: number | undefined;
-  /** The longest that an adapter may take, in milliseconds. @defaultValue 10 000 */
+  /** The longest that files and adapter may take, in milliseconds, at least 1. @defaultValue 10 000 */
   readonly loadDeadlineMs?: number | undefined;
   /** Told of every reload. What it throws is dropped. @defaultValue nothing is told */
   readonly onEvent?: ((event: PolicyEvent) => void) | undefined;
@@ -103,12 +104,20 @@ export interface Casbin extends PolicyDecisionPoint {
 export async function casbin(options: CasbinOptions): Promise<Casbin> {
   const mapping = mappingOf(options);
   const functions = guardedFunctions(options.functions ?? {});
-  const [text, place] = await modelText(options.model);
+  const [text, place] = await inTime(modelText(options.model), options);
   const subjectIsText = mapping.subject === 'id';
   const model = readModel(text, place, { functions: [...functions.keys()], subjectIsText });
   refuseOpenMatcher({ model, functions });
   const { sharedDomain, maxEnforcers = 10_000 } = options;
   let closed = false;
+  // Told while the first load runs: it may have read before the change.
+  let hasChanged = false;
+  let reloadLater: () => void = () => {
+    hasChanged = true;
+  };
+  options.watcher?.setUpdateCallback(() => {
+    if (!closed) reloadLater();
+  });
 
   async function load(): Promise<PolicySet> {
     const lines = checkLines(await readLines(options, model), model, sharedDomain);
@@ -129,10 +138,12 @@ export async function casbin(options: CasbinOptions): Promise<Casbin> {
     revision: () => current.revision,
     tell: options.onEvent,
   });
-  options.watcher?.setUpdateCallback(() => {
+  reloadLater = () => {
     // What goes wrong is told by an event.
-    if (!closed) reload().catch(() => undefined);
-  });
+    reload().catch(() => undefined);
+  };
+  // Who waits for the first load gets what came during it.
+  if (hasChanged) await reload();
 
   return {
     engine,
@@ -143,7 +154,7 @@ export async function casbin(options: CasbinOptions): Promise<Casbin> {
       return new Promise((fulfil) => {
         const startedAt = performance.now();
         refuseIfOver(signal);
-        fulfil(decisions(explain(current, request, mapping), request, startedAt));
+        fulfil(decisions(explain(current, request, mapping), request, { startedAt, policyRevision: current.revision }));
       });
     },
     plan(request, { signal }: CallOptions = {}) {
@@ -179,6 +190,7 @@ function mappingOf(options: CasbinOptions): Mapping {
   if (unknown !== undefined) throw invalid(unknown, 'is not known');
   if (options.maxEnforcers !== undefined && !(Number.isSafeInteger(options.maxEnforcers) && options.maxEnforcers > 0))
     throw invalid('maxEnforcers', 'has to be a whole number above 0');
+  if (options.loadDeadlineMs !== undefined) atLeast(1, 'loadDeadlineMs', options.loadDeadlineMs);
   if (options.sharedDomain === '') throw invalid('sharedDomain', 'is empty');
   if (isTenantId(options.sharedDomain))
     throw invalid('sharedDomain', 'could be a tenant, whose lines would be for all');
@@ -198,23 +210,38 @@ function invalid(name: string, wrong: string): PortcullisError {
   return new PortcullisError('config_invalid', `\`${name}\` ${wrong}`);
 }
 
+/** Everything under one deadline: a file on a share that is away, or a pipe, hangs as an adapter does. */
 async function readLines(
-  { policies = [], lines = [], adapter, loadDeadlineMs = 10_000 }: CasbinOptions,
+  { policies = [], lines = [], adapter, loadDeadlineMs }: CasbinOptions,
   model: CheckedModel,
 ): Promise<readonly PolicyLine[]> {
   const files = typeof policies === 'string' ? [policies] : policies;
-  const ofFiles = await Promise.all(files.map((file) => readFileLines(file, model)));
-  const ofAdapter = adapter === undefined ? [] : await ofAdapterWithin(adapter, model, loadDeadlineMs);
-  return [...lines, ...ofFiles.flat(), ...ofAdapter];
+  const controller = new AbortController();
+  const read = async (): Promise<readonly PolicyLine[]> => {
+    const ofFiles = await Promise.all(files.map((file) => readFileLines(file, model, controller.signal)));
+    const ofAdapter = adapter === undefined ? [] : await linesOfAdapter(adapter, model);
+    return [...lines, ...ofFiles.flat(), ...ofAdapter];
+  };
+  return inTime(read(), { loadDeadlineMs }).finally(() => {
+    controller.abort();
+  });
 }
 
-async function ofAdapterWithin(
-  adapter: LineAdapter,
-  model: CheckedModel,
-  deadlineMs: number,
-): Promise<readonly PolicyLine[]> {
+async function inTime<T>(
+  loading: Promise<T>,
+  { loadDeadlineMs = 10_000 }: Pick<CasbinOptions, 'loadDeadlineMs'>,
+): Promise<T> {
   try {
-    return await withDeadline(readAdapterLines(adapter, model), deadlineMs);
+    return await withDeadline(loading, loadDeadlineMs);
+  } catch (cause) {
+    if (cause instanceof PortcullisError) throw cause;
+    throw new PortcullisError('policies_invalid', 'the policies cannot be loaded in time', { cause });
+  }
+}
+
+async function linesOfAdapter(adapter: LineAdapter, model: CheckedModel): Promise<readonly PolicyLine[]> {
+  try {
+    return await readAdapterLines(adapter, model);
   } catch (cause) {
     throw new PortcullisError('policies_invalid', 'the adapter cannot load its lines', { cause });
   }

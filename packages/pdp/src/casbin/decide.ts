@@ -11,7 +11,7 @@ import { MissingAttribute, type Attributed } from './attributes.js';
 import { lineText, type PolicyLine } from './line.js';
 import type { CheckedModel } from './model.js';
 import type { Found, PolicySet } from './policy-set.js';
-import { isCrossTenant, malformation, objectOf, subjectsOf, type Mapping } from './question.js';
+import { isCrossTenant, isShaped, malformation, objectOf, subjectsOf, type Mapping } from './question.js';
 
 /** The name of the engine in decisions. */
 export const engine = 'casbin';
@@ -38,6 +38,7 @@ export function explain(
   request: CheckRequest,
   mapping: Mapping,
 ): readonly (readonly Explanation[])[] {
+  if (!isShaped(request)) throw unavailable('the request is malformed');
   const { principal, scope, questions } = request;
   // The caller would not know which answer is which.
   for (const { actions } of questions)
@@ -59,7 +60,7 @@ export function explain(
 export function decisions(
   found: readonly (readonly Explanation[])[],
   { scope }: CheckRequest,
-  startedAt: number,
+  { startedAt, policyRevision }: { readonly startedAt: number; readonly policyRevision: string },
 ): readonly (readonly Decision[])[] {
   const callId = randomUUID();
   const durationMs = performance.now() - startedAt;
@@ -70,6 +71,7 @@ export function decisions(
       resource,
       policy: line === undefined ? '' : lineText(line),
       policyVersion: 'default',
+      policyRevision,
       scope: line === undefined ? '' : scope,
       outputs: [],
       obligations: [],
@@ -90,6 +92,7 @@ export function plan(policies: PolicySet, model: CheckedModel, request: PlanRequ
   const { principal, scope, kind, action, tenant } = request;
   const resource = { kind, id: '*', tenant, ...(request.attr === undefined ? {} : { attr: request.attr }) };
   const asked = { ...request, questions: [{ resource, actions: [action] }] };
+  if (!isShaped(asked)) throw unavailable('the request is malformed');
   const wrong = malformation(asked, mapping) ?? mixedUp(policies, request, mapping);
   if (wrong !== undefined) throw unavailable(wrong);
   return {

@@ -66,6 +66,12 @@ describe('a policy folder as lines of casbin', () => {
     ],
     [policy(allow.replace('      roles: [member]\n', '')), 'is nobody’s'],
     [policy(allow.replace('[read]', "['read:*']")), 'document.yaml:6: `resourcePolicy.rules.0.actions.0`'],
+    [policy(allow).replace('resource: document', 'resource: a:b'), 'document.yaml:3: `resourcePolicy.resource`'],
+    [policy(allow).replace('resource: document', 'resource: "doc*"'), 'document.yaml:3: `resourcePolicy.resource`'],
+    [
+      policy(allow, '  scopePermissions: SCOPE_PERMISSIONS_OVERRIDE_PARENT\n'),
+      'document.yaml:5: `resourcePolicy.scopePermissions`',
+    ],
     [policy(allow, '  scope: acme\n'), 'document.yaml:5: `resourcePolicy.scope`'],
     [policy(allow, '  importDerivedRoles: [own]\n'), 'document.yaml:5: `resourcePolicy.importDerivedRoles`'],
     [policy(allow, '  variables: { local: { a: "1" } }\n'), 'document.yaml:5: `resourcePolicy.variables`'],

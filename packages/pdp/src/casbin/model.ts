@@ -1,8 +1,8 @@
 import { basename } from 'node:path';
-import { readFile } from 'node:fs/promises';
 import { newModelFromString, type Model } from 'casbin';
 import { readMatcher, type Matcher } from './matcher.js';
 import { refused } from './line.js';
+import { readText } from './read-text.js';
 
 /** A casbin model that was found sound. */
 export interface CheckedModel {
@@ -51,8 +51,8 @@ const effects: ReadonlyMap<string, 'unordered' | 'ordered'> = new Map([
 /** @returns the text of a model, and what to call it in messages: a text has line breaks, and the name of a file has none */
 export async function modelText(model: string): Promise<readonly [text: string, place: string]> {
   if (/[\r\n]/.test(model)) return [model, 'model'];
-  const text = await readFile(model, 'utf8').catch((cause: unknown) => {
-    throw refused(basename(model), 'the model cannot be read', cause);
+  const text = await readText(model).catch((cause: unknown) => {
+    throw refused(basename(model), 'the model cannot be read, or is not UTF-8', cause);
   });
   return [text, basename(model)];
 }

@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { tenantId } from '@portcullis/core';
-import { listContains, MissingAttribute, readAttribute, type Attributed } from './attributes.js';
+import { listContains, readAttribute, type Attributed } from './attributes.js';
 import type { CheckedLine } from './checked-lines.js';
 import { ask, SmallEnforcer, type Answer, type MatcherFunction } from './enforcer.js';
 import { attributeFunction, containsFunction, matchFunctions } from './functions.js';
 import { grouped } from './grouped.js';
 import { refused } from './line.js';
 import type { CheckedModel } from './model.js';
-import { roleGraph, roleManager, type Asking, type RoleGraph } from './roles.js';
+import { newRoom, roleGraph, roleManager, type Asking, type RoleGraph } from './roles.js';
 
 /** Everything that is asked at one time: a subject or several, an object, an action, in one tenant. */
 interface Asked {
@@ -60,7 +60,12 @@ interface PolicySetParts {
   readonly functions: ReadonlyMap<string, MatcherFunction>;
   readonly sharedDomain: string | undefined;
   readonly maxEnforcers: number;
+  /** Whether attributes are there and equal nothing. @defaultValue `false` */
+  readonly isProbe?: boolean;
 }
+
+/** An attribute whose value nothing else is. */
+const equalsNothing = (() => ({})) as unknown as MatcherFunction;
 
 /**
  * Sorts lines by tenant. A tenant’s enforcers see its own lines and the shared ones, so that no line of another tenant
@@ -74,10 +79,14 @@ export function policySet(parts: PolicySetParts): PolicySet {
   const inTenant = (tenant: string): Domain => domains.get(tenant) ?? shared;
   const asking: Asking & { about: Attributed | undefined } = { subjects: [], about: undefined };
   const functions = new Map<string, MatcherFunction>([...matchFunctionsOfLines, ...parts.functions]);
-  functions.set(attributeFunction, ((path: string) => {
-    if (asking.about === undefined) throw new TypeError('nothing is asked');
-    return readAttribute(asking.about, path);
-  }) as MatcherFunction);
+  if (parts.isProbe === true) {
+    functions.set(attributeFunction, equalsNothing);
+    functions.set(containsFunction, (list, value) => Array.isArray(list) && list.includes(value));
+  } else
+    functions.set(attributeFunction, ((path: string) => {
+      if (asking.about === undefined) throw new TypeError('nothing is asked');
+      return readAttribute(asking.about, path);
+    }) as MatcherFunction);
   const matchers = new Map<unknown, unknown>();
   const smallOnes = new LRUCache<string, Small | 'none'>({ max: parts.maxEnforcers });
 
@@ -125,6 +134,8 @@ export function policySet(parts: PolicySetParts): PolicySet {
     objectsIn: (tenant) => new Set([...inTenant(tenant).byObject.keys(), ...shared.byObject.keys()]),
     isRole: (tenant, name) => inTenant(tenant).targets.has(name),
     ask({ tenant, object, action, subject, subjects, about }) {
+      // A function of the matcher that asks again would leave its own subjects behind: a deny could become an allow.
+      if (asking.about !== undefined) throw new TypeError('a function for the matcher asks the engine that asks it');
       const small = smallFor(tenant, object);
       if (small === 'none') return { allowed: false, line: undefined };
       const fields: Readonly<Record<string, string>> = { sub: subject, dom: tenant, obj: object, act: action };
@@ -160,9 +171,18 @@ function byTenant({ model, lines, sharedDomain }: PolicySetParts): {
   const byDomain = grouped(lines, ({ domain }) => domain);
   const common = sharedDomain === undefined ? [] : (byDomain.get(sharedDomain) ?? []);
   const object = model.policy.indexOf('obj');
+  const room = newRoom();
   const domainOf = (own: readonly CheckedLine[], roles: readonly CheckedLine[]): Domain => ({
     ...ofPolicies(own, object),
-    roles: new Map(model.roles.map((name) => [name, roleGraph(roles.filter(({ ptype }) => ptype === name))])),
+    roles: new Map(
+      model.roles.map((name) => [
+        name,
+        roleGraph(
+          roles.filter(({ ptype }) => ptype === name),
+          room,
+        ),
+      ]),
+    ),
     targets: new Set(roles.filter(({ ptype }) => ptype === 'g').map(({ values }) => values[1] ?? '')),
   });
   const shared = domainOf(common, common);
@@ -208,7 +228,14 @@ export function refuseOpenMatcher({ model, functions }: Pick<PolicySetParts, 'mo
   const values = model.policy.map((name) => known[name] ?? `\u0002${name}`);
   const line: CheckedLine = { ptype: 'p', values, place: model.place, domain: 'tenant', order: 0 };
   const never = new Map([...functions.keys()].map((name) => [name, () => false] as const));
-  const set = policySet({ model, lines: [line], functions: never, sharedDomain: undefined, maxEnforcers: 1 });
+  const set = policySet({
+    model,
+    lines: [line],
+    functions: never,
+    sharedDomain: undefined,
+    maxEnforcers: 1,
+    isProbe: true,
+  });
   const tenant = tenantId('tenant');
   const about: Attributed = {
     principal: { id: '\u0003id', roles: [], attr: {} },
@@ -218,7 +245,6 @@ export function refuseOpenMatcher({ model, functions }: Pick<PolicySetParts, 'mo
   try {
     if (!set.ask({ tenant, ...names, subjects: [], about }).allowed) return;
   } catch (error) {
-    if (error instanceof MissingAttribute) return;
     throw refused(model.place, 'casbin cannot evaluate the matcher', error);
   }
   throw refused(model.place, 'the matcher allows what no line speaks of');

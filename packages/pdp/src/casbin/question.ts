@@ -1,4 +1,5 @@
 import { isTenantId, type CheckRequest, type Principal, type Resource } from '@portcullis/core';
+import { z } from 'zod';
 import { severalSubjects } from './roles.js';
 
 /** How the port’s question becomes a request of casbin. */
@@ -37,6 +38,18 @@ export function objectOf({ kind, id }: Pick<Resource, 'kind' | 'id'>, mapping: M
 /** Whether somebody asks about another tenant than its own. */
 export function isCrossTenant(scope: string, { attr }: Principal, tenant: string): boolean {
   return scope !== tenant || (Object.hasOwn(attr, 'tenant') && attr['tenant'] !== tenant);
+}
+
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value);
+const anObject = z.custom<object>(isObject);
+const shape = z.object({
+  principal: z.object({ roles: z.array(z.string()), attr: anObject }),
+  questions: z.array(z.object({ resource: anObject, actions: z.array(z.string()) })),
+});
+
+/** Whether a request has all its parts: one from plain JavaScript may not. */
+export function isShaped(request: unknown): boolean {
+  return shape.safeParse(request).success;
 }
 
 /** What is wrong with a request; `undefined` where it can be answered. */

@@ -1,10 +1,10 @@
 import { basename, extname } from 'node:path';
-import { readFile } from 'node:fs/promises';
 import { Helper, Model } from 'casbin';
 import { isAlias, isNode, LineCounter, parseAllDocuments, visit, type Document } from 'yaml';
 import { z } from 'zod';
 import { refused, type PolicyLine } from './line.js';
 import type { CheckedModel } from './model.js';
+import { readText } from './read-text.js';
 
 /** What loads lines into a casbin model: the part of casbin’s `Adapter` that is used. */
 export interface LineAdapter {
@@ -16,10 +16,14 @@ export interface LineAdapter {
  *
  * @throws PortcullisError `policies_invalid`, with the file and the line
  */
-export async function readFileLines(path: string, model: CheckedModel): Promise<readonly PolicyLine[]> {
+export async function readFileLines(
+  path: string,
+  model: CheckedModel,
+  signal?: AbortSignal,
+): Promise<readonly PolicyLine[]> {
   const file = basename(path);
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    throw refused(file, 'the policy cannot be read', cause);
+  const text = await readText(path, signal).catch((cause: unknown) => {
+    throw refused(file, 'the policy cannot be read, or is not UTF-8', cause);
   });
   switch (extname(path)) {
     case '.csv':
@@ -35,7 +39,7 @@ export async function readFileLines(path: string, model: CheckedModel): Promise<
 /** Reads CSV, each line by casbin’s own reader: one that it leaves out is refused. */
 function readCsv(text: string, file: string, { model }: CheckedModel): readonly PolicyLine[] {
   const scratch = emptyModel(model);
-  return text.split('\n').flatMap((raw, index) => {
+  return text.split(/\r\n|\r|\n/).flatMap((raw, index) => {
     const line = raw.trim();
     if (line === '' || line.startsWith('#')) return [];
     const place = `${file}:${String(index + 1)}`;

@@ -7,6 +7,7 @@ import { casbin, rbacModel, type CasbinOptions } from './index.js';
 import { ask, SmallEnforcer } from './enforcer.js';
 import { checkLines } from './checked-lines.js';
 import { readModel } from './model.js';
+import { roleGraph } from './roles.js';
 
 /** A model with the usual parts; any of them can be another. */
 function model(parts: Partial<Record<'r' | 'p' | 'g' | 'e' | 'm', string>> = {}): string {
@@ -110,6 +111,8 @@ describe('a model', () => {
     // allows what no line speaks of
     [`!(${usual})`, 'model: the matcher allows what no line speaks of'],
     [`(${usual}) || r.act != p.act`, 'model: the matcher allows what no line speaks of'],
+    [`r.principal.attr.admin === true || !(${usual})`, 'model: the matcher allows what no line speaks of'],
+    [`(r.act in r.principal.attr.some) || !(${usual})`, 'model: the matcher allows what no line speaks of'],
     // reads other texts than are written
     [`${usual} && r.act == "a$&b"`, '`$` is not supported'],
     [`${usual} && r.act == 'read'`, 'in double quotes'],
@@ -228,6 +231,25 @@ describe('a line', () => {
     const said = await refusal({ model: model(), policies: await file('live.yaml', text) });
     expect(said).toContain(`policies_invalid: `);
     expect(said).toContain(expected);
+  });
+
+  it.each(['\r', '\n', '\r\n'])('of a CSV file is read to its end, which is %j', async (end) => {
+    const text = ['p, member, acme, document, read, allow', 'p, member, acme, document, erase, maybe', ''].join(end);
+    expect(await refusal({ model: withEffect, policies: await file('ends.csv', text) })).toContain('ends.csv:2: ');
+  });
+
+  it('of a file that is not UTF-8 is refused, and so is a model', async () => {
+    const path = join(folder, 'latin1.csv');
+    await writeFile(path, Buffer.from('p, member, acme, document, l\xf6schen, deny\n', 'latin1'));
+    expect(await refusal({ model: withEffect, policies: path })).toContain('latin1.csv: the policy cannot be read');
+    expect(await refusal({ model: path })).toContain('latin1.csv: the model cannot be read');
+  });
+
+  it('is refused where too many roles follow from one another', () => {
+    const links = ['a', 'b', 'c'].map((from) => ({ ptype: 'g', values: [from, 'hub', 'acme'] }));
+    const all = [...links, { ptype: 'g', values: ['hub', 'x', 'acme'] }];
+    expect(roleGraph(all, { left: 7 }).get('a')?.size).toBe(2);
+    expect(() => roleGraph(all, { left: 6 })).toThrow('roles follow from others');
   });
 
   it('closes a circle with links of every tenant, too', async () => {

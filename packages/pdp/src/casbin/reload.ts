@@ -54,8 +54,10 @@ export function reloading({ load, take, revision, tell }: Reloading): () => Prom
   }
 
   return () => {
+    // The one that waits has not begun: whoever begins beside it could be overtaken by it.
+    if (next !== undefined) return next;
     if (running === undefined) return start();
-    next ??= running.then(start, start);
+    next = running.then(start, start);
     return next;
   };
 }

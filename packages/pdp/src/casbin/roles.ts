@@ -4,6 +4,17 @@ import { lineText, refused, type PolicyLine } from './line.js';
 /** How many links may follow from one another. */
 export const maxDepth = 100;
 
+/** How many pairs of a role and one that follows from it a set may have, in all tenants together. */
+const maxFollowing = 2_000_000;
+
+/** How many more pairs there may be. */
+export interface Room {
+  left: number;
+}
+
+/** The room of a whole set. */
+export const newRoom = (): Room => ({ left: maxFollowing });
+
 /** Which roles follow from a role, in one tenant and for one role definition. */
 export type RoleGraph = ReadonlyMap<string, ReadonlySet<string>>;
 
@@ -12,9 +23,10 @@ export type RoleGraph = ReadonlyMap<string, ReadonlySet<string>>;
  * refused.
  *
  * @param lines - of one role definition and one tenant
+ * @param room - shared by all graphs of a set: what follows grows as the square of the lines
  * @throws PortcullisError `policies_invalid`
  */
-export function roleGraph(lines: readonly PolicyLine[]): RoleGraph {
+export function roleGraph(lines: readonly PolicyLine[], room = newRoom()): RoleGraph {
   const links = new Map<string, PolicyLine[]>();
   for (const line of lines) {
     const from = line.values[0] ?? '';
@@ -40,6 +52,12 @@ export function roleGraph(lines: readonly PolicyLine[]): RoleGraph {
       all.add(to);
       for (const further of visit(to)) all.add(further);
     }
+    room.left -= all.size;
+    if (room.left < 0)
+      throw refused(
+        links.get(name)?.[0]?.place ?? 'policy',
+        `more than ${String(maxFollowing)} roles follow from others: link what many share once`,
+      );
     open.delete(name);
     graph.set(name, all);
     return all;

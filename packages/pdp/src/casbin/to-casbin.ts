@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { ResourcePolicy } from '../embedded/load/document.js';
+import { sanitized } from '../embedded/compile/names.js';
 import { readFolder, type Loaded } from '../embedded/load/folder.js';
 import { refusal, type Place } from '../embedded/load/place.js';
 import type { CasbinOptions } from './casbin.js';
@@ -61,6 +62,12 @@ function resourcePolicyOf({ policy, place }: Loaded): ResourcePolicy {
 
 function linesOf({ resource, rules }: ResourcePolicy, place: Place): readonly PolicyLine[] {
   const kind = plain(resource, ['resourcePolicy', 'resource'], place, false);
+  if (sanitized(kind) !== kind)
+    throw refusal(
+      place,
+      ['resourcePolicy', 'resource'],
+      `\`${kind}\` and \`${sanitized(kind)}\` are one kind to Cerbos, and two to casbin`,
+    );
   return rules.flatMap(({ actions, effect, roles = [], derivedRoles = [], condition, output }, at) => {
     const path: Path = ['resourcePolicy', 'rules', at];
     if (derivedRoles.length > 0) throw refusal(place, [...path, 'derivedRoles'], 'casbin has no derived roles');
