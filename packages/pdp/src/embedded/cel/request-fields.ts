@@ -71,7 +71,7 @@ const fields: Readonly<Record<Message, Readonly<Record<string, Field | Message>>
 
 function hasMembers(attr: CelMap, work: Work): boolean {
   const count = Object.keys(attr).length;
-  work.spend(count);
+  work.spend(count << 2);
   return count > 0;
 }
 

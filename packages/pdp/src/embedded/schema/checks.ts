@@ -71,7 +71,7 @@ export function sizeOf(map: CelMap, work: Work): number {
 
 export function namesOf(map: CelMap, work: Work): readonly string[] {
   const names = Object.keys(map);
-  work.spend(names.length);
+  work.spend(names.length << 2);
   return names;
 }
 
@@ -97,7 +97,7 @@ export function areUnique(items: readonly CelValue[], work: Work): boolean {
   // By way of JSON, which has one zero.
   const keys = items.map((item) => {
     const text = JSON.stringify(item);
-    work.spend(1 + text.length);
+    work.spend(8 + (text.length << 2));
     return canonicalKey(JSON.parse(text));
   });
   return new Set(keys).size === keys.length;
