@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { StringAdapter, type Model } from 'casbin';
+import { Enforcer, StringAdapter, type Model } from 'casbin';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
   evaluatePlan,
@@ -343,6 +343,19 @@ describe('casbin behind the port', () => {
     await expect(pdp.check(requestOf({}))).rejects.toMatchObject({ code: 'pdp_unavailable' });
     expect(() => pdp.explain(requestOf({}))).toThrow(PortcullisError);
     await expect(pdp.reload()).rejects.toMatchObject({ code: 'pdp_unavailable' });
+  });
+
+  it('has one enforcer for all objects that the same lines are about', async () => {
+    const pdp = await casbin({
+      model: rbacModel,
+      object: 'kind:id',
+      lines: lines('p, member, acme, *, read, allow', 'p, member, acme, document:7, read, deny'),
+    });
+    const made = vi.spyOn(Enforcer.prototype, 'setModel');
+    for (let id = 0; id < 20; id++)
+      expect(await effect(pdp, { resourceId: String(id) })).toBe(id === 7 ? 'deny' : 'allow');
+    expect(made).toHaveBeenCalledTimes(2);
+    made.mockRestore();
   });
 
   it('decides the same with room for one enforcer only', async () => {

@@ -10,6 +10,16 @@ import { refused } from './line.js';
 import type { CheckedModel } from './model.js';
 import { newRoom, roleGraph, roleManager, type Asking, type RoleGraph } from './roles.js';
 
+/** How many lines the enforcers that are kept have on average, at most. */
+const linesOfEnforcer = 20;
+
+/** The lines of an enforcer, as a text that no others have. */
+function listHash(tenant: string, lines: readonly CheckedLine[]): string {
+  return createHash('sha256')
+    .update(JSON.stringify([tenant, lines.map(({ order }) => order)]))
+    .digest('base64');
+}
+
 /** Everything that is asked at one time: a subject or several, an object, an action, in one tenant. */
 interface Asked {
   readonly tenant: string;
@@ -88,16 +98,29 @@ export function policySet(parts: PolicySetParts): PolicySet {
       return readAttribute(asking.about, path);
     }) as MatcherFunction);
   const matchers = new Map<unknown, unknown>();
-  const smallOnes = new LRUCache<string, Small | 'none'>({ max: parts.maxEnforcers });
+  /** Which lines an object has, by a hash; ids come from callers, so nothing large is kept for each. */
+  const listed = new LRUCache<string, string>({ max: parts.maxEnforcers });
+  /** By that hash. Many lines count for many enforcers. */
+  const smallOnes = new LRUCache<string, Small>({
+    max: parts.maxEnforcers,
+    maxSize: parts.maxEnforcers * linesOfEnforcer,
+    sizeCalculation: ({ lines }) => Math.min(lines.length, parts.maxEnforcers * linesOfEnforcer),
+  });
 
   function smallFor(tenant: string, object: string): Small | 'none' {
     // A tenant’s id has no NUL in it.
     const key = `${tenant}\0${object}`;
-    const known = smallOnes.get(key);
+    const list = listed.get(key);
+    const known = list === undefined ? undefined : list === 'none' ? list : smallOnes.get(list);
     if (known !== undefined) return known;
-    const made = make(tenant, object);
-    smallOnes.set(key, made);
-    return made;
+    const own = linesFor(tenant, object);
+    // casbin asks a matcher about empty fields where there is no line: some matchers allow that.
+    const hash = own.length === 0 ? 'none' : listHash(tenant, own);
+    listed.set(key, hash);
+    if (hash === 'none') return hash;
+    const small = smallOnes.get(hash) ?? make(tenant, own);
+    smallOnes.set(hash, small);
+    return small;
   }
 
   /** The lines among which those that can match are. */
@@ -112,21 +135,22 @@ export function policySet(parts: PolicySetParts): PolicySet {
     return ordered(found, model);
   }
 
-  function make(tenant: string, object: string): Small | 'none' {
-    const { roles } = inTenant(tenant);
-    const own: CheckedLine[] = [];
-    const fields: (readonly string[])[] = [];
-    for (const line of candidates(tenant, object)) {
-      const values = model.policy.map((name, at) => (name === 'dom' ? tenant : (line.values[at] ?? '')));
+  const fieldsOf = (line: CheckedLine, tenant: string): readonly string[] =>
+    model.policy.map((name, at) => (name === 'dom' ? tenant : (line.values[at] ?? '')));
+
+  function linesFor(tenant: string, object: string): readonly CheckedLine[] {
+    return candidates(tenant, object).filter((line) => {
+      const values = fieldsOf(line, tenant);
       const named = Object.fromEntries(model.policy.map((name, at) => [`p_${name}`, values[at] ?? '']));
-      if (!model.matcher.concerns(named, object, tenant)) continue;
-      own.push(line);
-      fields.push(values);
-    }
-    // casbin asks a matcher about empty fields where there is no line: some matchers allow that.
-    if (own.length === 0) return 'none';
+      return model.matcher.concerns(named, object, tenant);
+    });
+  }
+
+  function make(tenant: string, lines: readonly CheckedLine[]): Small {
+    const { roles } = inTenant(tenant);
     const managers = new Map(model.roles.map((name) => [name, roleManager(roles.get(name), asking)]));
-    return { enforcer: new SmallEnforcer({ model, lines: fields, functions, roles: managers, matchers }), lines: own };
+    const fields = lines.map((line) => fieldsOf(line, tenant));
+    return { enforcer: new SmallEnforcer({ model, lines: fields, functions, roles: managers, matchers }), lines };
   }
 
   return {
