@@ -284,6 +284,12 @@ describe('a question', () => {
     expect(received).toEqual([]);
   });
 
+  it('is not asked in a scope, or of a version, with half a character in it', async () => {
+    for (const more of [{ scope: 'acme\ud800' }, { policyVersion: '\udc00' }])
+      await expect(ask().check({ ...question, ...more })).rejects.toMatchObject({ code: 'pdp_unavailable' });
+    expect(received).toEqual([]);
+  });
+
   it('has an id that can be a header, and one for each of its requests', async () => {
     reply = (response, { body }) => {
       const count = (body as { evaluations?: readonly unknown[] }).evaluations?.length;

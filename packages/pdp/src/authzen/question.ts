@@ -23,8 +23,8 @@ export function toSubject({ principal, scope }: CheckRequest, policyVersion: str
     properties: {
       ...attributes(principal.attr, 'principal'),
       [wireNames.roles]: roles.length === 0 ? [noRole] : roles.map((role) => sayable(role, 'a role')),
-      [wireNames.scope]: scope,
-      [wireNames.policyVersion]: policyVersion,
+      [wireNames.scope]: sayable(scope, 'the scope'),
+      [wireNames.policyVersion]: sayable(policyVersion, 'the policy version'),
     },
   };
 }
