@@ -582,6 +582,24 @@ describe('a plan', () => {
     );
   });
 
+  it('is refused where the object has roles, or the id is the name of a role', async () => {
+    const m = 'g(r.sub, p.sub, r.dom) && g2(r.obj, p.obj, r.dom) && r.act == p.act';
+    const grouped = await casbin({
+      model: model({ g: 'g = _, _, _\ng2 = _, _, _', m }),
+      object: 'kind:id',
+      lines: lines('p, member, acme, folder, read', 'g2, document:1, folder, acme'),
+    });
+    expect(await effect(grouped)).toBe('allow');
+    await expect(grouped.plan(planned)).rejects.toMatchObject({ code: 'pdp_unavailable' });
+    const byId = await casbin({
+      model: model(),
+      subject: 'id',
+      lines: lines('p, admin, acme, document, read', 'g, test#bob, admin, acme'),
+    });
+    const asAdmin = { ...planned, principal: { ...member, id: 'admin' } };
+    await expect(byId.plan(asAdmin)).rejects.toMatchObject({ code: 'pdp_unavailable' });
+  });
+
   it('is refused where the resource decides', async () => {
     const all = lines('p, member, acme, document, read');
     const m = 'g(r.sub, p.sub, r.dom) && r.obj == p.obj && r.act == p.act && r.resource.id === "1"';

@@ -88,6 +88,8 @@ describe('a model', () => {
     [`${usual} && keyMatch(r.dom, p.dom)`, 'a pattern for tenants is refused'],
     ['g(r.sub, p.sub, "acme") && r.obj == p.obj && r.act == p.act', '`g` is asked as `g(r.sub, p.sub, r.dom)`'],
     ['g(r.sub, p.sub, p.dom) && r.obj == p.obj && r.act == p.act', '`g` is asked as'],
+    [`g(r.sub, p.dom, r.dom) && ${usual}`, '`g` is asked as'],
+    [`g(r.sub, r.act, r.dom) && ${usual}`, '`g` is asked as'],
     ['g(r.sub, p.sub) && r.obj == p.obj && r.act == p.act', '`g` is asked as'],
     ['g("admin", p.sub, r.dom) && r.obj == p.obj && r.act == p.act', '`g` is asked as'],
     [`${usual} && g(r.act, p.act, r.dom)`, '`g` is asked as'],
@@ -224,6 +226,7 @@ describe('a line', () => {
     ['version: 1\nq:\n  - [member]\n', 'live.yaml:3: `q, member`: the model has no `q`'],
     ['version: 1\np:\n  - &a [member, acme, document, read]\n  - *a\n', 'aliases, anchors and tags are not supported'],
     ['version: 1\nversion: 1\n', 'live.yaml:2: '],
+    ['%NEVER 1\n---\nversion: 1\n', 'live.yaml:1: '],
     ['version: 1\n---\nversion: 1\n', 'has to be one document'],
     ['version: 1\n p: [\n', 'live.yaml:'],
     ['', 'live.yaml:1: '],
@@ -321,6 +324,18 @@ describe('an answer of casbin', () => {
     const enforcer = await newEnforcer(newModelFromString(model({ m: 'r.act != p.act' })));
     expect(await enforcer.enforce(...request)).toBe(true);
     expect(() => ask(enforcer, request)).toThrow('names no line');
+  });
+
+  it('that is nearly `true` is none', () => {
+    const line = ['member'];
+    const answering = (allowed: unknown) =>
+      ({
+        enforceExSync: () => [allowed, line],
+        getModel: () => ({ model: new Map([['p', new Map([['p', { policy: [line] }]])]]) }),
+      }) as unknown as Parameters<typeof ask>[0];
+    expect(ask(answering(true), request).allowed).toBe(true);
+    for (const allowed of [1, 'yes', {}, undefined])
+      expect(() => ask(answering(allowed), request)).toThrow('names no line');
   });
 
   it('cannot be had from an enforcer that was turned off', () => {
