@@ -80,10 +80,11 @@ export function numberAt(value: unknown, at: SchemaPlace): number {
   return exactAt(value, at);
 }
 
-/** Cerbos takes a number by its digits. From here on, one that no double is may have been rounded to another. */
+/** Cerbos takes a number by its digits, and a double may have been rounded from more of them than fifteen. */
 function exactAt(value: number, at: SchemaPlace): number {
-  if (Math.abs(value) > Number.MAX_SAFE_INTEGER)
-    throw new UnsupportedSchema(at, 'a number beyond 9007199254740991 is not supported');
+  const isLarge = Math.abs(value) > Number.MAX_SAFE_INTEGER;
+  if (isLarge && !/^-?\d(?:\.\d{1,14})?e/.test(value.toExponential()))
+    throw new UnsupportedSchema(at, 'a number beyond 9007199254740991 with more than 15 digits is not supported');
   return value;
 }
 
