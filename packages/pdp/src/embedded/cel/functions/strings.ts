@@ -65,7 +65,6 @@ export const stringFunctions: readonly Overload[] = [
 ];
 
 /** With it, the functions of JavaScript know no other letters; letter by letter takes long. */
-// eslint-disable-next-line no-control-regex
 const isAscii = /^[\0-\x7f]*$/;
 
 /** Each character becomes a text of its own. */
