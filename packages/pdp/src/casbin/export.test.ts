@@ -166,6 +166,12 @@ describe('tenants’ own roles as lines of casbin', () => {
       'b,evil,document,write,allow',
       'b,evil,vault,open,allow',
     ]);
+    // Also of a tenant that has no lines of its own.
+    const third = { ...role('c', ['member', 'evil_only'], all), tenantId: tenantId('third') };
+    expect(tenantRoleLines([third], { lines }).lines.map(({ values }) => values.slice(2).join())).toEqual([
+      'document,read,allow',
+      'document,write,allow',
+    ]);
   });
 
   it.each([
