@@ -5,7 +5,8 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { PortcullisError, tenantId, type CheckRequest } from '@portcullis/core';
 import { revisionOf } from '../policies/revision.js';
 import { bundlePolicies } from './bundle-policies.js';
-import { embedded, type BundleOptions } from './embedded.js';
+import { embedded } from './embedded.js';
+import type { BundleOptions } from './options.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'portcullis-bundle-'));
 afterAll(() => {

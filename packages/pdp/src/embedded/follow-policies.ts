@@ -2,7 +2,7 @@ import type { PortcullisError } from '@portcullis/core';
 import { tell } from '../client/tell.js';
 import { followFolder } from '../policies/follow-folder.js';
 import { readAtRest } from '../policies/read-at-rest.js';
-import type { FolderOptions } from './embedded.js';
+import type { FolderOptions } from './options.js';
 import { goodPolicies, type GoodPolicies } from './good-policies.js';
 import { readFolder } from './load/folder.js';
 

@@ -5,7 +5,8 @@ import { found, KeyedMap } from './keyed-map.js';
 import type { Typed } from './typed.js';
 import { Uint } from './uint.js';
 import { Unsupported } from './unsupported.js';
-import { failed, isList, isMap, type CelResult, type CelValue } from './value.js';
+import { failed, type CelResult, type CelValue } from './cel-value.js';
+import { isList, isMap } from './value.js';
 
 const withMembers: ReadonlySet<Kind> = new Set<Kind>(['dyn', 'null', 'map']);
 const withItems: ReadonlySet<Kind> = new Set<Kind>(['dyn', 'null', 'map', 'list', 'hierarchy']);

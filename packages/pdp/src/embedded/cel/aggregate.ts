@@ -3,7 +3,7 @@ import type { Kind } from './kind.js';
 import { mapOfEntries } from './keyed-map.js';
 import type { Typed } from './typed.js';
 import { Unsupported } from './unsupported.js';
-import { failed, type CelValue } from './value.js';
+import { failed, type CelValue } from './cel-value.js';
 
 type Entry = readonly [CelValue, CelValue];
 

@@ -2,7 +2,8 @@ import { Bytes } from './bytes.js';
 import { Duration, durationOf } from './duration.js';
 import { Timestamp } from './timestamp.js';
 import { Uint, uintOf } from './uint.js';
-import { failed, isList, type CelResult, type CelValue } from './value.js';
+import { failed, type CelResult, type CelValue } from './cel-value.js';
+import { isList } from './value.js';
 import type { Work } from './work.js';
 
 const minInt = -(2n ** 63n);

@@ -3,7 +3,8 @@ import type { Kind } from './kind.js';
 import { binaryOperators } from './operators.js';
 import { joinedItem, type Typed } from './typed.js';
 import { Unsupported } from './unsupported.js';
-import { equals, failed, freeText } from './value.js';
+import { failed } from './cel-value.js';
+import { equals, freeText } from './value.js';
 
 const numbers: ReadonlySet<Kind> = new Set<Kind>(['int', 'uint', 'double']);
 const ordered: ReadonlySet<Kind> = new Set<Kind>([

@@ -1,5 +1,4 @@
-import { CelObject } from './object.js';
-import { failed, type CelResult, type CelValue } from './value.js';
+import { CelObject, failed, type CelResult, type CelValue } from './cel-value.js';
 import type { Work } from './work.js';
 
 /** CEL's `bytes`. */

@@ -3,7 +3,7 @@ import { isOfKind, mayBe, type Kind } from './kind.js';
 import { takes, type Overload } from './overload.js';
 import { joinedItem, type Typed } from './typed.js';
 import { Unsupported } from './unsupported.js';
-import { failed, type CelValue } from './value.js';
+import { failed, type CelValue } from './cel-value.js';
 
 /**
  * The call of a function: of its forms, the one that takes what the arguments come to. Where they come to something

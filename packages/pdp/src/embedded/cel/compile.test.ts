@@ -4,7 +4,8 @@ import type { Activation } from './expression.js';
 import { outputOf } from './json.js';
 import { Unanswerable } from './unanswerable.js';
 import { Unsupported } from './unsupported.js';
-import { emptyMap, failed, mapOf, type CelValue, type Json } from './value.js';
+import { failed, type CelValue, type Json } from './cel-value.js';
+import { emptyMap, mapOf } from './value.js';
 import { Work } from './work.js';
 
 const names = {

@@ -12,7 +12,8 @@ import { typeOf, TypeValue } from './type-value.js';
 import { Uint } from './uint.js';
 import { Unanswerable } from './unanswerable.js';
 import { Unsupported } from './unsupported.js';
-import { emptyMap, equals, failed, isList, isMap, type CelResult, type CelValue } from './value.js';
+import { failed, type CelResult, type CelValue } from './cel-value.js';
+import { emptyMap, equals, isList, isMap } from './value.js';
 import { Work } from './work.js';
 
 /** The official tests of the language, without those for messages of protobuf and for what Cerbos has not. */

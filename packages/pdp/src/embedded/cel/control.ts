@@ -2,7 +2,7 @@ import { negated } from './arithmetic.js';
 import type { Evaluate } from './expression.js';
 import type { Typed } from './typed.js';
 import { Unsupported } from './unsupported.js';
-import { failed } from './value.js';
+import { failed } from './cel-value.js';
 
 /** `condition ? one : other`, of which only one is evaluated. */
 export function ternary(condition: Evaluate, whenTrue: Typed, whenFalse: Typed): Typed {

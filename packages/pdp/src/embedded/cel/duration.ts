@@ -1,6 +1,5 @@
 import { decimalText } from './double.js';
-import { CelObject } from './object.js';
-import { failed, type CelResult, type CelValue } from './value.js';
+import { CelObject, failed, type CelResult, type CelValue } from './cel-value.js';
 
 const limit = 2n ** 63n;
 

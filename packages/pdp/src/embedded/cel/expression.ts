@@ -1,5 +1,5 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
-import type { CelMap, CelResult } from './value.js';
+import type { CelMap, CelResult } from './cel-value.js';
 import type { Work } from './work.js';
 
 /** What an expression reads of the principal. */

@@ -1,5 +1,4 @@
-import { CelObject } from './object.js';
-import { failed, type CelValue } from './value.js';
+import { CelObject, failed, type CelValue } from './cel-value.js';
 import type { Work } from './work.js';
 
 /** A path such as `acme.sales.emea`, which Cerbos compares part by part. */

@@ -1,7 +1,8 @@
 import { Bytes } from './bytes.js';
-import { CelObject } from './object.js';
+import { CelObject, type CelValue, type Json } from './cel-value.js';
+import { jsonInteger } from './json-integer.js';
+import { isList, isMap } from './value.js';
 import { Unanswerable } from './unanswerable.js';
-import { isList, isMap, jsonInteger, type CelValue, type Json } from './value.js';
 import type { Work } from './work.js';
 
 /** What Cerbos puts in the place of an output that is no JSON: a type, a hierarchy, a map with numbers as keys. */

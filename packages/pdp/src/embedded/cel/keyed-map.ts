@@ -1,9 +1,9 @@
 import { Bytes } from './bytes.js';
 import { Hierarchy } from './hierarchy.js';
-import { CelObject } from './object.js';
+import { CelObject, type CelMap, type CelValue } from './cel-value.js';
+import { equalsWithin, isMap, mapOf } from './value.js';
 import { Uint } from './uint.js';
 import { Unanswerable } from './unanswerable.js';
-import { equalsWithin, isMap, mapOf, type CelMap, type CelValue } from './value.js';
 import type { Work } from './work.js';
 
 type Entry = readonly [CelValue, CelValue];

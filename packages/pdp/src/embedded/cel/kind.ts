@@ -6,7 +6,8 @@ import { SpiffeId, SpiffeMatcher, SpiffeTrustDomain } from './spiffe.js';
 import { Timestamp } from './timestamp.js';
 import { TypeValue } from './type-value.js';
 import { Uint } from './uint.js';
-import { isMap, type CelMap, type CelValue } from './value.js';
+import type { CelMap, CelValue } from './cel-value.js';
+import { isMap } from './value.js';
 
 /** What a parameter of a function may be. */
 export interface Kinds {

@@ -5,7 +5,7 @@ import type { Kind } from './kind.js';
 import type { Typed } from './typed.js';
 import { Uint } from './uint.js';
 import { Unsupported } from './unsupported.js';
-import type { CelValue } from './value.js';
+import type { CelValue } from './cel-value.js';
 
 type Literal = Extract<ASTNode, { readonly op: 'value' }>;
 

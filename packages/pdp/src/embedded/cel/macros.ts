@@ -1,7 +1,8 @@
 import type { Activation, Evaluate } from './expression.js';
 import { found, KeyedMap, keysOf, mapOfEntries, nameOf } from './keyed-map.js';
 import { sortedBy } from './functions/lists.js';
-import { failed, isList, isMap, type CelMap, type CelResult, type CelValue } from './value.js';
+import { failed, type CelMap, type CelResult, type CelValue } from './cel-value.js';
+import { isList, isMap } from './value.js';
 
 /** What a macro goes over, and where it puts what it is at. */
 interface Loop {

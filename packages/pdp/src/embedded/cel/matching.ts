@@ -4,7 +4,7 @@ import { overload } from './overload.js';
 import { boundedRegularExpression, regularExpression } from './regular-expression.js';
 import type { Typed } from './typed.js';
 import { Unsupported } from './unsupported.js';
-import { failed } from './value.js';
+import { failed } from './cel-value.js';
 
 /** `matches` with a pattern that comes with the question. */
 const matchesAny = overload('matches', ['string', 'string'], 'bool', (text, pattern, work) => {

@@ -2,7 +2,8 @@ import { difference, product, quotient, remainder, sum } from './arithmetic.js';
 import { Bytes } from './bytes.js';
 import type { Evaluate } from './expression.js';
 import { found, KeyedMap } from './keyed-map.js';
-import { compare, equals, failed, isList, isMap, type CelResult, type CelValue } from './value.js';
+import { failed, type CelResult, type CelValue } from './cel-value.js';
+import { compare, equals, isList, isMap } from './value.js';
 import type { Work } from './work.js';
 
 export { negated } from './arithmetic.js';

@@ -1,5 +1,5 @@
 import { isOfKind, type Kind, type Kinds } from './kind.js';
-import type { CelResult, CelValue } from './value.js';
+import type { CelResult, CelValue } from './cel-value.js';
 import type { Work } from './work.js';
 
 type Arguments<P extends readonly Kind[]> = { readonly [I in keyof P]: Kinds[P[I]] };

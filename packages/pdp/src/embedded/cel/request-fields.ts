@@ -1,6 +1,7 @@
 import type { Activation, Evaluate } from './expression.js';
 import type { Kind } from './kind.js';
-import { emptyMap, failed, type CelMap } from './value.js';
+import { failed, type CelMap } from './cel-value.js';
+import { emptyMap } from './value.js';
 import type { Work } from './work.js';
 
 /** What a request consists of: these have fields, which are known when the policies are loaded. */

@@ -1,6 +1,5 @@
-import { CelObject } from './object.js';
+import { CelObject, failed, type CelValue } from './cel-value.js';
 import { Unanswerable } from './unanswerable.js';
-import { failed, type CelValue } from './value.js';
 import type { Work } from './work.js';
 
 /** The name of a SPIFFE trust domain. */

@@ -1,6 +1,5 @@
 import { durationOf, type Duration } from './duration.js';
-import { CelObject } from './object.js';
-import { failed, type CelResult, type CelValue } from './value.js';
+import { CelObject, failed, type CelResult, type CelValue } from './cel-value.js';
 
 const second = 1_000_000_000n;
 const millisecond = 1_000_000n;

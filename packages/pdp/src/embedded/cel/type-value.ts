@@ -1,5 +1,4 @@
-import { CelObject } from './object.js';
-import type { CelValue } from './value.js';
+import { CelObject, type CelValue } from './cel-value.js';
 
 /** A type as a value: what `type()` gives, and what `int` and its like stand for. */
 export class TypeValue extends CelObject {

@@ -1,5 +1,5 @@
-import { CelObject } from './object.js';
-import { jsonInteger, type CelResult, type CelValue, type Json } from './value.js';
+import { CelObject, type CelResult, type CelValue, type Json } from './cel-value.js';
+import { jsonInteger } from './json-integer.js';
 
 const maxUint = 2n ** 64n - 1n;
 

@@ -1,26 +1,7 @@
-import { CelObject } from './object.js';
+import { CelObject, type CelMap, type CelResult, type CelValue, failed } from './cel-value.js';
 import { Uint } from './uint.js';
 import { Unanswerable } from './unanswerable.js';
 import type { Work } from './work.js';
-
-/**
- * A value of the expression language: JSON as it came, `bigint` for CEL's `int`, and objects for what JSON has not. A
- * JavaScript `number` is always CEL's `double`, as all numbers of attributes are.
- */
-export type CelValue =
-  string | number | bigint | boolean | null | CelObject | readonly CelValue[] | { readonly [name: string]: CelValue };
-
-/** CEL's map with string keys. Members are looked up with `Object.hasOwn` alone: nothing is inherited. */
-export type CelMap = Readonly<Record<string, CelValue>>;
-
-/** JSON. */
-export type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json };
-
-/** What an expression gives that erred. It is a value, and not thrown: erring is common and has to be cheap. */
-export const failed: unique symbol = Symbol('failed');
-
-/** A value, or the failure to have one. */
-export type CelResult = CelValue | typeof failed;
 
 export function isList(value: CelResult): value is readonly CelValue[] {
   return Array.isArray(value);
@@ -143,10 +124,4 @@ export function compareText(left: string, right: string): number {
 function weight(unit: number): number {
   if (unit < 0xd800) return unit;
   return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
-}
-
-/** An integer as JSON: one that a double cannot hold exactly becomes text, as in Cerbos. */
-export function jsonInteger(value: bigint): Json {
-  const isSafe = value <= BigInt(Number.MAX_SAFE_INTEGER) && value >= BigInt(Number.MIN_SAFE_INTEGER);
-  return isSafe ? Number(value) : String(value);
 }

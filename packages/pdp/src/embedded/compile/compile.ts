@@ -1,5 +1,5 @@
 import { PortcullisError } from '@portcullis/core';
-import type { CelMap } from '../cel/value.js';
+import type { CelMap } from '../cel/cel-value.js';
 import type { PolicyDocumentOf } from '../load/document.js';
 import type { Loaded, PolicyFolder } from '../load/folder.js';
 import { refusal, type Place } from '../load/place.js';

@@ -1,7 +1,7 @@
 import { compileExpression, mapOf, type Names } from '../cel/compile.js';
 import type { Expression } from '../cel/expression.js';
 import { Unsupported } from '../cel/unsupported.js';
-import type { CelMap, CelValue } from '../cel/value.js';
+import type { CelMap, CelValue } from '../cel/cel-value.js';
 import type { Constants, Match, Variables } from '../load/document.js';
 import { refusal, type Place } from '../load/place.js';
 import type { Condition, Parameters } from './table.js';

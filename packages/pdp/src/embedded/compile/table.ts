@@ -1,5 +1,5 @@
 import type { Activation, Expression } from '../cel/expression.js';
-import type { CelMap } from '../cel/value.js';
+import type { CelMap } from '../cel/cel-value.js';
 import type { Work } from '../cel/work.js';
 import type { NameMatcher } from './glob.js';
 

@@ -1,4 +1,4 @@
-import type { CelMap } from '../cel/value.js';
+import type { CelMap } from '../cel/cel-value.js';
 
 /** How deep attributes may be nested. */
 const maxDepth = 64;

@@ -1,7 +1,7 @@
 import type { CheckRequest, Decision, Principal, Resource } from '@portcullis/core';
 import { unavailable } from '../../unavailable.js';
 import type { PrincipalValue, ResourceValue } from '../cel/expression.js';
-import type { CelMap } from '../cel/value.js';
+import type { CelMap } from '../cel/cel-value.js';
 import type { Work } from '../cel/work.js';
 import type { AttributeSchema, Table } from '../compile/table.js';
 import { readAttributes } from './attributes.js';

@@ -1,4 +1,4 @@
-import type { CelResult } from '../cel/value.js';
+import type { CelResult } from '../cel/cel-value.js';
 import { policyName } from '../compile/names.js';
 import { rolePolicyName } from '../compile/role-policies.js';
 import type { AllowRule, ByRole, KindRules, ResourceScope, Row } from '../compile/table.js';

@@ -2,7 +2,7 @@ import type { Action, AttributeValue, Decision, PolicyOutput, Resource } from '@
 import { unavailable } from '../../unavailable.js';
 import { malformedObligation, obligationsOf } from '../../obligations.js';
 import { outputOf } from '../cel/json.js';
-import { failed, type CelValue } from '../cel/value.js';
+import { failed, type CelValue } from '../cel/cel-value.js';
 import { Work } from '../cel/work.js';
 import { mapList } from './map-list.js';
 import type { Output, Verdict } from './decide.js';

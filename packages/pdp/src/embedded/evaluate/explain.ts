@@ -1,5 +1,5 @@
 import type { CheckRequest, Decision } from '@portcullis/core';
-import { failed } from '../cel/value.js';
+import { failed } from '../cel/cel-value.js';
 import { allOf } from '../compile/by-name.js';
 import type { ConditionIn, ConditionTree, Row } from '../compile/table.js';
 import { breaksSchemas, check, groundFor, principalOf, questionFor, type Rulebook } from './check.js';

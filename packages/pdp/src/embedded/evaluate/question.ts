@@ -1,5 +1,6 @@
 import type { Activation, Expression, PrincipalValue, ResourceValue, Runtime } from '../cel/expression.js';
-import { emptyMap, failed, type CelMap, type CelResult, type CelValue } from '../cel/value.js';
+import { failed, type CelMap, type CelResult, type CelValue } from '../cel/cel-value.js';
+import { emptyMap } from '../cel/value.js';
 import type { Work } from '../cel/work.js';
 import type { ConditionIn, Parameters } from '../compile/table.js';
 import { Occasion } from './occasion.js';

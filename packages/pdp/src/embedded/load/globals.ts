@@ -1,5 +1,6 @@
 import { PortcullisError, type Attributes } from '@portcullis/core';
-import { isList, isMap, mapOf, type CelMap, type CelValue } from '../cel/value.js';
+import type { CelMap, CelValue } from '../cel/cel-value.js';
+import { isList, isMap, mapOf } from '../cel/value.js';
 import { readAttributes } from '../evaluate/attributes.js';
 
 /**

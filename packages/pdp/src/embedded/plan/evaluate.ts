@@ -1,6 +1,6 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { Duration } from '../cel/duration.js';
-import { CelObject } from '../cel/object.js';
+import { CelObject } from '../cel/cel-value.js';
 import { Timestamp } from '../cel/timestamp.js';
 import { calculated, compared, contained, equality, opposite } from './operators.js';
 import { logical, negated } from './logic.js';

@@ -1,5 +1,6 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
-import { isList, isMap, type CelValue } from '../cel/value.js';
+import type { CelValue } from '../cel/cel-value.js';
+import { isList, isMap } from '../cel/value.js';
 import { logical } from './logic.js';
 import { refuseObject } from './operators.js';
 import { hasInt, known, operation, variable, wrong, type OpenType, type Part } from './part.js';

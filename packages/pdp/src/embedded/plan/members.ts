@@ -1,4 +1,5 @@
-import { failed, isList, isMap, member } from '../cel/value.js';
+import { failed } from '../cel/cel-value.js';
+import { isList, isMap, member } from '../cel/value.js';
 import { logical } from './logic.js';
 import { hasInt, known, operation, variable, wrong, type OpenType, type Part } from './part.js';
 import { equality, refuseObject } from './operators.js';

@@ -1,6 +1,6 @@
-import { CelObject } from '../cel/object.js';
+import { CelObject, failed, type CelValue } from '../cel/cel-value.js';
+import { isList, isMap } from '../cel/value.js';
 import { binaryOperators, negated as negatedValue } from '../cel/operators.js';
-import { failed, isList, isMap, type CelValue } from '../cel/value.js';
 import { known, operation, wrong, type OpenType, type Part } from './part.js';
 import { Unplannable } from './unplannable.js';
 

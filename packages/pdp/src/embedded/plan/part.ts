@@ -1,7 +1,8 @@
 import type { AttributeValue, PlanExpression } from '@portcullis/core';
 import { Duration } from '../cel/duration.js';
 import { Timestamp } from '../cel/timestamp.js';
-import { isList, isMap, type CelValue } from '../cel/value.js';
+import type { CelValue } from '../cel/cel-value.js';
+import { isList, isMap } from '../cel/value.js';
 import { Unplannable } from './unplannable.js';
 
 /**

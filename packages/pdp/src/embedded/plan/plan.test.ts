@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { tenantId, type Attributes, type Plan, type PlanExpression, type PlanRequest } from '@portcullis/core';
-import { embedded, type FolderOptions } from '../embedded.js';
+import { embedded } from '../embedded.js';
+import type { FolderOptions } from '../options.js';
 
 let folder: string;
 beforeEach(() => {

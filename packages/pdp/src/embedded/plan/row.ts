@@ -1,5 +1,5 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
-import type { CelMap } from '../cel/value.js';
+import type { CelMap } from '../cel/cel-value.js';
 
 /** What of a resource is known before the row is. */
 const knownFields: ReadonlySet<string> = new Set(['kind', 'scope', 'policyVersion']);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { CelMap, CelValue } from '../cel/value.js';
+import type { CelMap, CelValue } from '../cel/cel-value.js';
 import { isList } from '../cel/value.js';
 import { logical, negated } from './logic.js';
 import { isPresent, memberOf } from './members.js';

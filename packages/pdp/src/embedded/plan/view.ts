@@ -1,7 +1,7 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { compileNode, mapOf, type Names } from '../cel/compile.js';
 import type { Evaluate } from '../cel/expression.js';
-import { failed, type CelValue } from '../cel/value.js';
+import { failed, type CelValue } from '../cel/cel-value.js';
 import type { Parameters } from '../compile/table.js';
 import type { Question } from '../evaluate/question.js';
 import { Unsupported } from '../cel/unsupported.js';

@@ -1,5 +1,6 @@
 import { canonicalKey } from '../../client/canonical-key.js';
-import { equals, isList, isMap, type CelMap, type CelValue } from '../cel/value.js';
+import type { CelMap, CelValue } from '../cel/cel-value.js';
+import { equals, isList, isMap } from '../cel/value.js';
 import type { Work } from '../cel/work.js';
 
 /**

@@ -1,5 +1,5 @@
 import { regularExpression } from '../cel/regular-expression.js';
-import type { CelValue } from '../cel/value.js';
+import type { CelValue } from '../cel/cel-value.js';
 import type { Work } from '../cel/work.js';
 
 /** A schema, or a part of it, that is not supported. */

@@ -1,5 +1,5 @@
 import type { AttributeValue, PolicyDocument } from '@portcullis/core';
-import { failed } from '../../embedded/cel/value.js';
+import { failed } from '../../embedded/cel/cel-value.js';
 import { compilePolicies } from '../../embedded/compile/compile.js';
 import { readAttributes } from '../../embedded/evaluate/attributes.js';
 import { verdictsOn } from '../../embedded/evaluate/check.js';

@@ -1,6 +1,6 @@
 import ipaddr from 'ipaddr.js';
 import { method, type Overload } from '../overload.js';
-import { failed } from '../value.js';
+import { failed } from '../cel-value.js';
 
 /** What it takes to read an address and a range, in steps. */
 const readingSteps = 50;

@@ -6,7 +6,7 @@ import { overload, type Overload } from '../overload.js';
 import { parseTimestamp, timestampOf } from '../timestamp.js';
 import { typeOf } from '../type-value.js';
 import { Uint, uintOf } from '../uint.js';
-import { failed, type CelResult } from '../value.js';
+import { failed, type CelResult } from '../cel-value.js';
 
 const truths = new Set(['1', 't', 'T', 'true', 'TRUE', 'True']);
 const falsehoods = new Set(['0', 'f', 'F', 'false', 'FALSE', 'False']);

@@ -7,7 +7,8 @@ import { Timestamp } from '../timestamp.js';
 import { TypeValue } from '../type-value.js';
 import { Uint } from '../uint.js';
 import { Unanswerable } from '../unanswerable.js';
-import { compareText, failed, isList, isMap, type CelMap, type CelResult, type CelValue } from '../value.js';
+import { failed, type CelMap, type CelResult, type CelValue } from '../cel-value.js';
+import { compareText, isList, isMap } from '../value.js';
 import type { Work } from '../work.js';
 
 /** `format`: text with the values of a list in it. */

@@ -1,6 +1,6 @@
 import { Hierarchy } from '../hierarchy.js';
 import { method, overload, type Overload } from '../overload.js';
-import { failed, type CelResult, type CelValue } from '../value.js';
+import { failed, type CelResult, type CelValue } from '../cel-value.js';
 import { Unanswerable } from '../unanswerable.js';
 import type { Work } from '../work.js';
 

@@ -1,4 +1,5 @@
-import { CelObject } from '../object.js';
+import { CelObject, failed, type CelResult, type CelValue } from '../cel-value.js';
+import { compare, equals, isList } from '../value.js';
 import { method, overload, type Overload } from '../overload.js';
 import { Bytes } from '../bytes.js';
 import { Duration } from '../duration.js';
@@ -7,7 +8,6 @@ import { isOfKind, type Kind } from '../kind.js';
 import { Timestamp } from '../timestamp.js';
 import { Uint } from '../uint.js';
 import { Unanswerable } from '../unanswerable.js';
-import { compare, equals, failed, isList, type CelResult, type CelValue } from '../value.js';
 import type { Work } from '../work.js';
 
 type List = readonly CelValue[];

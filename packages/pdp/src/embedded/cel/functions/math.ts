@@ -2,7 +2,8 @@ import { isInt } from '../arithmetic.js';
 import { isOfKind } from '../kind.js';
 import { overload, type Overload } from '../overload.js';
 import { Uint } from '../uint.js';
-import { compare, failed, type CelResult, type CelValue } from '../value.js';
+import { failed, type CelResult, type CelValue } from '../cel-value.js';
+import { compare } from '../value.js';
 import type { Work } from '../work.js';
 
 const bits = 64n;

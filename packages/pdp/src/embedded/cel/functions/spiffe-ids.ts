@@ -1,6 +1,6 @@
 import { method, overload, type Overload } from '../overload.js';
 import { parseSpiffeId, parseTrustDomain, SpiffeId, SpiffeMatcher, type SpiffeTrustDomain } from '../spiffe.js';
-import { failed, type CelResult, type CelValue } from '../value.js';
+import { failed, type CelResult, type CelValue } from '../cel-value.js';
 import type { Work } from '../work.js';
 
 /** Cerbos's functions on SPIFFE ids. */

@@ -1,5 +1,5 @@
 import { method, overload, type Overload } from '../overload.js';
-import { failed, type CelResult, type CelValue } from '../value.js';
+import { failed, type CelResult, type CelValue } from '../cel-value.js';
 import type { Work } from '../work.js';
 
 /** Functions on text. Positions count code points. */

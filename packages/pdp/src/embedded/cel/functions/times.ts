@@ -3,7 +3,7 @@ import type { Kind } from '../kind.js';
 import { method, overload, type Overload } from '../overload.js';
 import { offsetAt } from '../time-zone.js';
 import type { Timestamp } from '../timestamp.js';
-import { failed } from '../value.js';
+import { failed } from '../cel-value.js';
 
 const dayMs = 86_400_000;
 /** What it takes to look up the offset of a time zone, in steps. */
