@@ -2,8 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { PortcullisError, type Attributes, type PolicyDecisionPoint } from '@portcullis/core';
-import { folderState, followFolder } from '../policies/follow-folder.js';
+import { tell } from '../client/tell.js';
+import { followFolder } from '../policies/follow-folder.js';
 import type { PolicyFinding } from '../policies/lint.js';
+import { readAtRest } from '../policies/read-at-rest.js';
 import { cerbosBinary } from './binary.js';
 import { cerbos, type CerbosOptions } from './client.js';
 import { startEngine, type EngineLog, type EngineProcess } from './process.js';
@@ -100,9 +102,9 @@ export async function cerbosSidecar(options: SidecarOptions): Promise<Sidecar> {
   let state: string;
   let current: Generation;
   try {
-    const snapshot = await snapshotOf();
-    state = await folderState(source);
-    current = await start(snapshot);
+    const read = await readAtRest(source, snapshotOf);
+    state = read.state;
+    current = await start(read.value);
   } catch (error) {
     await rm(root, { recursive: true, force: true });
     throw error;
@@ -165,7 +167,7 @@ export async function cerbosSidecar(options: SidecarOptions): Promise<Sidecar> {
   async function serve(snapshot: PolicySnapshot): Promise<void> {
     if (snapshot.revision === current.snapshot.revision) return;
     await replace(snapshot);
-    options.onPolicyChange?.({ revision: snapshot.revision, warnings: snapshot.warnings });
+    tell(options.onPolicyChange, { revision: snapshot.revision, warnings: snapshot.warnings });
   }
 
   superviseCurrent();
