@@ -341,6 +341,20 @@ describe('loading', () => {
     },
   );
 
+  it.each([
+    ['default', undefined],
+    ['v2', 'version'],
+  ])('takes a role policy of the version %s only if it is the one that counts', async (version, refused) => {
+    note('true');
+    write(
+      'role.yaml',
+      `apiVersion: api.cerbos.dev/v1\nrolePolicy: { role: helper, version: ${version}, scope: acme, parentRoles: [member], rules: [{ resource: note, allowActions: [read] }] }\n`,
+    );
+    if (refused !== undefined) expect(await refusalOf()).toContain(refused);
+    else
+      expect(await effectOf({}, { scope: 'acme', principal: { id: 'p', roles: ['helper'], attr: {} } })).toBe('allow');
+  });
+
   it('refuses a scope that may widen, unless it is told not to', async () => {
     note('true');
     const scoped =

@@ -101,6 +101,8 @@ const principalPolicy = z.strictObject({
 
 const rolePolicy = z.strictObject({
   role: plain,
+  // Role policies count in this version alone, whatever they say.
+  version: z.literal('default').optional(),
   scope: scope.optional(),
   scopePermissions: z.literal('SCOPE_PERMISSIONS_REQUIRE_PARENTAL_CONSENT_FOR_ALLOWS').optional(),
   parentRoles: z.array(plain).optional(),
