@@ -678,6 +678,20 @@ const refusals: readonly string[] = [
 
 const sorted = (ids: ReadonlySet<string>): readonly string[] => [...ids].sort();
 
+/** For each condition of the corpus: a list finds what was checked. */
+function findTheRows(known: () => { readonly engine: Engine; readonly checked: readonly ReadonlySet<string>[] }): void {
+  it.each(
+    corpus.map(
+      (condition, index) => [typeof condition === 'string' ? condition : JSON.stringify(condition), index] as const,
+    ),
+  )('%s finds the rows that a check allows', async (_condition, index) => {
+    const { engine, checked } = known();
+    const found = await listed(engine.pdp, 'document', `a${String(index)}`, map);
+    if (found instanceof Error) throw found.detail === undefined ? found : new Error(found.detail, { cause: found });
+    expect(sorted(found)).toEqual(sorted(checked[index]!));
+  });
+}
+
 describe('a fixed condition for each operator', () => {
   let engine: Engine;
   let checked: readonly ReadonlySet<string>[];
@@ -692,15 +706,7 @@ describe('a fixed condition for each operator', () => {
   });
   afterAll(() => engine.close());
 
-  it.each(
-    corpus.map(
-      (condition, index) => [typeof condition === 'string' ? condition : JSON.stringify(condition), index] as const,
-    ),
-  )('%s finds the rows that a check allows', async (_condition, index) => {
-    const found = await listed(engine.pdp, 'document', `a${String(index)}`, map);
-    if (found instanceof Error) throw found.detail === undefined ? found : new Error(found.detail, { cause: found });
-    expect(sorted(found)).toEqual(sorted(checked[index]!));
-  });
+  findTheRows(() => ({ engine, checked }));
 
   it.each(refusals.map((condition, index) => [condition, corpus.length + index] as const))(
     '%s is refused',
@@ -729,15 +735,7 @@ describe('the same conditions on the engine of this process', () => {
   });
   afterAll(() => engine.close());
 
-  it.each(
-    corpus.map(
-      (condition, index) => [typeof condition === 'string' ? condition : JSON.stringify(condition), index] as const,
-    ),
-  )('%s finds the rows that a check allows', async (_condition, index) => {
-    const found = await listed(engine.pdp, 'document', `a${String(index)}`, map);
-    if (found instanceof Error) throw found.detail === undefined ? found : new Error(found.detail, { cause: found });
-    expect(sorted(found)).toEqual(sorted(checked[index]!));
-  });
+  findTheRows(() => ({ engine, checked }));
 
   it.each(others.map((condition, index) => [condition, corpus.length + index] as const))(
     '%s is refused, or finds what a check allows',

@@ -3,6 +3,7 @@ import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { parseArgs, styleText } from 'node:util';
 import { bundlePolicies, type PolicyBundle } from '@portcullis/pdp/embedded';
 import { hasColour, printable, say, usage, UsageError, type Command } from '../command.js';
+import { folderOf } from './folder.js';
 
 const help = `Usage: portcullis policies build [FOLDER] --out FILE [options]
 
@@ -37,10 +38,8 @@ export const build: Command = {
       }),
     );
     const { out, check, json } = values;
-    if (positionals.length > 1) throw new UsageError('one folder, please');
     if (out === undefined) throw new UsageError('--out is needed');
-    const folder = positionals[0] ?? './policies';
-    const bundle = await bundled(folder, values['allow-widening-scopes']);
+    const bundle = await bundled(folderOf(positionals), values['allow-widening-scopes']);
     if (bundle === undefined) return 1;
     const isUpToDate = (await present(out)) === bundle.text;
     if (!check && !isUpToDate) await replace(out, bundle.text);

@@ -5,6 +5,7 @@ import { tenantId, type CheckRequest } from '@portcullis/core';
 import { embedded, type ConditionExplanation, type Explanation, type RuleExplanation } from '@portcullis/pdp/embedded';
 import { z } from 'zod';
 import { hasColour, printable, say, usage, UsageError, type Command } from '../command.js';
+import { folderOf } from './folder.js';
 
 const help = `Usage: portcullis policies explain [FOLDER] --request FILE [options]
 
@@ -56,14 +57,13 @@ export const explain: Command = {
         },
       }),
     );
-    const [folder] = positionals;
-    if (positionals.length > 1 || (folder !== undefined && values.bundle !== undefined))
-      throw new UsageError('one folder or one bundle, please');
+    if (positionals.length > 0 && values.bundle !== undefined)
+      throw new UsageError('a folder or a bundle, please, and not both');
     if (values.request === undefined) throw new UsageError('--request is needed');
     const asked = await readRequest(values.request);
     const pdp = await embedded(
       values.bundle === undefined
-        ? { policies: folder ?? './policies', pollMs: 0 }
+        ? { policies: folderOf(positionals), pollMs: 0 }
         : { bundle: await readFile(values.bundle, 'utf8') },
     );
     try {

@@ -1,6 +1,7 @@
 import { parseArgs, styleText } from 'node:util';
 import { testPolicies, type PolicyTestReport } from '@portcullis/pdp/embedded';
 import { hasColour, printable, say, usage, UsageError, type Command } from '../command.js';
+import { folderOf } from './folder.js';
 
 const help = `Usage: portcullis policies test [FOLDER] [options]
 
@@ -25,9 +26,8 @@ export const test: Command = {
         options: { run: { type: 'string' }, json: { type: 'boolean', default: false } },
       }),
     );
-    if (positionals.length > 1) throw new UsageError('one folder, please');
     const run = values.run === undefined ? undefined : regexpOf(values.run);
-    const report = await testPolicies({ policies: positionals[0] ?? './policies', run });
+    const report = await testPolicies({ policies: folderOf(positionals), run });
     if (values.json) await say(JSON.stringify(report, null, 2));
     else await tell(report);
     return report.result === 'passed' || report.result === 'skipped' ? 0 : 1;

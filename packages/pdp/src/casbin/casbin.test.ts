@@ -18,24 +18,10 @@ import { contextFor } from '@portcullis/testing/contexts';
 import { casbin, rbacModel, type PolicyEvent, type PolicyLine } from './index.js';
 import type { PolicySet } from './policy-set.js';
 import { reloading } from './reload.js';
+import { model } from './test-model.js';
 
 const acme = tenantId('acme');
 const globex = tenantId('globex');
-
-/** A model with the usual parts; any of them can be another. */
-function model(parts: Partial<Record<'r' | 'p' | 'g' | 'e' | 'm', string>> = {}): string {
-  return `[request_definition]
-r = ${parts.r ?? 'sub, dom, obj, act'}
-[policy_definition]
-p = ${parts.p ?? 'sub, dom, obj, act'}
-[role_definition]
-${parts.g ?? 'g = _, _, _'}
-[policy_effect]
-e = ${parts.e ?? 'some(where (p.eft == allow))'}
-[matchers]
-m = ${parts.m ?? 'g(r.sub, p.sub, r.dom) && r.dom == p.dom && r.obj == p.obj && r.act == p.act'}
-`;
-}
 
 /** Lines as in a CSV file. */
 function lines(...texts: readonly string[]): readonly PolicyLine[] {

@@ -74,7 +74,10 @@ interface PolicySetParts {
   readonly isProbe?: boolean;
 }
 
-/** An attribute whose value nothing else is. */
+/**
+ * An attribute whose value nothing else is. It breaks the type of functions on purpose: they answer true or false, and a
+ * matcher may compare with either.
+ */
 const equalsNothing = (() => ({})) as unknown as MatcherFunction;
 
 /**
