@@ -307,7 +307,7 @@ describe('casbin behind the port', () => {
       { questions: [{ resource: null, actions: ['read'] }] },
     ];
     for (const parts of broken)
-      await expect(pdp.check({ ...requestOf({}), ...parts } as CheckRequest)).rejects.toMatchObject(unavailable);
+      await expect(pdp.check({ ...requestOf({}), ...parts })).rejects.toMatchObject(unavailable);
     for (const question of [{ id: 'a\ud800' }, { roles: ['a\ud800'] }, { kind: '\udc00' }, { action: '\ud800' }])
       await expect(effect(pdp, question)).rejects.toMatchObject(unavailable);
     const planned = { principal: { id: 'a', attr: {} }, scope: 'acme', kind: 'document', action: 'read', tenant: acme };

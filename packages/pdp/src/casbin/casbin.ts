@@ -111,9 +111,9 @@ export async function casbin(options: CasbinOptions): Promise<Casbin> {
   const { sharedDomain, maxEnforcers = 10_000 } = options;
   let closed = false;
   // Told while the first load runs: it may have read before the change.
-  let hasChanged = false;
+  const meanwhile = { changed: false };
   let reloadLater: () => void = () => {
-    hasChanged = true;
+    meanwhile.changed = true;
   };
   options.watcher?.setUpdateCallback(() => {
     if (!closed) reloadLater();
@@ -143,7 +143,7 @@ export async function casbin(options: CasbinOptions): Promise<Casbin> {
     reload().catch(() => undefined);
   };
   // Who waits for the first load gets what came during it.
-  if (hasChanged) await reload();
+  if (meanwhile.changed) await reload();
 
   return {
     engine,
