@@ -1,6 +1,6 @@
 // npm run bench -- engines: all engines on one stream of requests in one run, after they were seen to decide alike.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createMongoAbility, subject } from '@casl/ability';

@@ -1,4 +1,5 @@
 // npm run bench -- grpc: where the time of a check over gRPC goes, and what wins some of it back.
+import { Buffer } from 'node:buffer';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:http2';
 import { createConnection } from 'node:net';

@@ -26,11 +26,6 @@ export interface Shared {
 export function addResourcePolicy(table: Table, place: Place, policy: ResourcePolicy, shared: Shared): string {
   const { resource, version, scope = '', rules } = policy;
   const policyNameText = policyName('resource', resource, version, scope);
-  let readsRuntime = false;
-  const onRuntime = (): void => {
-    readsRuntime = true;
-  };
-  const names = policyNames(place, ['resourcePolicy'], shared.exports, policy, scope === '' ? onRuntime : undefined);
   // A policy without rules is one, too: it is named where nothing is allowed.
   const kindRules = addKind(table, policy, {
     policy: policyNameText,
@@ -38,6 +33,11 @@ export function addResourcePolicy(table: Table, place: Place, policy: ResourcePo
     actions: byName<ByRole>(),
     derivedRoles: [],
   });
+  const onRuntime = (): void => {
+    table.readsRuntime = true;
+    kindRules.derivedRoles = rolesInUse(policy, shared);
+  };
+  const names = policyNames(place, ['resourcePolicy'], shared.exports, policy, scope === '' ? onRuntime : undefined);
   const ruleNames = new Set<string>();
 
   for (const [position, rule] of rules.entries()) {
@@ -61,10 +61,6 @@ export function addResourcePolicy(table: Table, place: Place, policy: ResourcePo
       for (const [role, derivedRole] of rolesOf(place, path, rule, policy, shared))
         valueOf(byRole, role, (): Row[] => []).push({ ...row, derivedRole });
     }
-  }
-  if (readsRuntime) {
-    table.readsRuntime = true;
-    kindRules.derivedRoles = rolesInUse(policy, shared);
   }
   return policyNameText;
 }
