@@ -1,21 +1,13 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { PortcullisError, tenantId, type CheckRequest } from '@portcullis/core';
 import { cerbosSidecar, type Sidecar } from '@portcullis/pdp/cerbos';
 import { embedded, type EmbeddedEngine } from '@portcullis/pdp/embedded';
+import { failWith, folderOf, shrinkingMs, type Case } from './embedded-case.js';
 import { differences } from './embedded-difference.js';
 import { attributes, expression } from './embedded-expressions.js';
 import { anyRequest, globals, imported, policySet, schemaFiles } from './embedded-policy-sets.js';
-import { newFolder, rounds, seed } from './embedded-runs.js';
-
-/** A folder with a policy a file; the names are the files'. */
-function folderOf(policies: ReadonlyMap<string, unknown>): string {
-  const folder = newFolder();
-  for (const [name, policy] of policies) writeFileSync(join(folder, `${name}.json`), JSON.stringify(policy));
-  return folder;
-}
+import { rounds, seed } from './embedded-runs.js';
 
 /** The kinds whose policies both take, as one engine each. Cerbos types expressions more strictly, and refuses more. */
 async function engines(
@@ -76,14 +68,14 @@ function policyOf(kind: string, text: string): unknown {
 }
 
 describe('expressions', () => {
-  it('are what they are to Cerbos', { timeout: 120_000 * rounds }, async () => {
+  it('are what they are to Cerbos', { timeout: 120_000 * rounds + shrinkingMs }, async () => {
     for (let round = 0; round < rounds; round++) {
       const texts = fc.sample(expression, { numRuns: 250, seed: seed + round });
       const policies = new Map(texts.map((text, index) => [`e${String(index)}`, policyOf(`e${String(index)}`, text)]));
       const { cerbos, inProcess } = await engines(policies);
       const kinds = [...policies.keys()];
-      /** One difference for each expression. */
-      const found = new Map<string, string>();
+      /** One case for each expression. */
+      const found = new Map<string, Case>();
       let asked = 0;
       const samples = fc.sample(fc.tuple(attributes, attributes), { numRuns: 12, seed: seed + round });
       for (const [attr, principalAttr] of samples) {
@@ -101,32 +93,31 @@ describe('expressions', () => {
         asked += request.questions.length * 2;
         for (const difference of await differences(inProcess, cerbos, request)) {
           const kind = /"kind":"(e\d+)"/.exec(difference)?.[1] ?? '';
-          found.set(texts[Number(kind.slice(1))] ?? '', difference);
+          const questions = request.questions.filter(({ resource }) => resource.kind === kind);
+          found.set(kind, { request: { ...request, questions }, policies: [policies.get(kind)] });
         }
       }
       await Promise.all([cerbos.close(), inProcess.close()]);
       console.log(`seed ${String(seed + round)}: ${String(kinds.length)} expressions, ${String(asked)} answers`);
-      expect([...found].slice(0, 12), `seed ${String(seed + round)}`).toEqual([]);
+      await failWith(`expressions, seed ${String(seed + round)}`, [...found.values()]);
     }
   });
 });
 
 describe('policies', () => {
-  it('decide as in Cerbos', { timeout: 120_000 * rounds }, async () => {
+  it('decide as in Cerbos', { timeout: 120_000 * rounds + shrinkingMs }, async () => {
     let asked = 0;
     let allowed = 0;
     const sets = 4 * rounds;
     let decided = 0;
     for (let set = 0; set < sets; set++) {
-      const [policies] = fc.sample(policySet, { numRuns: 1, seed: seed + set });
-      const folder = folderOf(new Map([...policies!, ...imported]));
-      mkdirSync(join(folder, '_schemas'));
-      for (const [name, schema] of schemaFiles)
-        writeFileSync(join(folder, '_schemas', `${name}.json`), JSON.stringify(schema));
-      const started = await bothOn(folder);
+      const [made] = fc.sample(policySet, { numRuns: 1, seed: seed + set });
+      const policies = new Map([...made!, ...imported]);
+      const started = await bothOn(folderOf(policies, schemaFiles));
       if (started === undefined) continue;
       const { cerbos, inProcess } = started;
-      const found: string[] = [];
+      const found: Case[] = [];
+      const about = { policies: [...policies.values()], schemas: Object.fromEntries(schemaFiles), globals };
       for (const { questions, ...request } of fc.sample(anyRequest, { numRuns: 150, seed: seed + set })) {
         const full: CheckRequest = {
           ...request,
@@ -147,11 +138,11 @@ describe('policies', () => {
         }
         asked += decisions.length;
         allowed += decisions.filter(({ effect }) => effect === 'allow').length;
-        found.push(...(await differences(inProcess, cerbos, full)));
+        if ((await differences(inProcess, cerbos, full)).length > 0) found.push({ request: full, ...about });
       }
       await Promise.all([cerbos.close(), inProcess.close()]);
       decided++;
-      expect(found.slice(0, 4), `seed ${String(seed + set)}, ${folder}`).toEqual([]);
+      await failWith(`policies, seed ${String(seed + set)}`, found.slice(0, 1));
     }
     console.log(
       `seed ${String(seed)}: ${String(decided)} policy sets, ${String(asked)} answers, ${String(allowed)} allows`,

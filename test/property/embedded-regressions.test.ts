@@ -1,10 +1,11 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tenantId, type Attributes, type PolicyDecisionPoint } from '@portcullis/core';
 import { cerbosSidecar } from '@portcullis/pdp/cerbos';
 import { embedded } from '@portcullis/pdp/embedded';
+import { CaseEngines, casesFolder, type KeptCase } from './embedded-case.js';
 import { differences } from './embedded-difference.js';
 
 /** Where the two once differed, or where what Cerbos does is not what one would guess. */
@@ -153,5 +154,18 @@ describe('what once differed', () => {
           };
           expect(await differences(...engines, request)).toEqual([]);
         }
+  });
+});
+
+describe('a case that a made-up question was shrunk to', () => {
+  it.each(readdirSync(casesFolder))('is decided alike: %s', async (file) => {
+    // Written by the tests that found it.
+    const kept = JSON.parse(readFileSync(join(casesFolder, file), 'utf8')) as KeptCase;
+    const engines = new CaseEngines();
+    try {
+      expect(await engines.differences(kept), kept.found).toEqual([]);
+    } finally {
+      await engines.close();
+    }
   });
 });
