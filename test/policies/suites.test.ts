@@ -217,6 +217,22 @@ describe('a suite has the same verdict in this process and by Cerbos', () => {
     expect(await both()).toMatchObject({ result: 'passed' });
   });
 
+  it('with texts that are nearly numbers, without quotes', async () => {
+    const texts = ['e-5000', 'E12', '-e1', '.', '2nd_line', '20260401_admin'];
+    write(
+      'note3.yaml',
+      note('v3', '', 'member').replace(
+        '[member] }',
+        `[member], condition: { match: { expr: 'R.attr.texts == ${JSON.stringify(texts)} && R.attr.numbers == [3.0, -0.5]' } } }`,
+      ),
+    );
+    suite(
+      test('principals: [alice], resources: [line], actions: [read]', `principal: alice, resource: line, ${allow}`),
+      `  line: { kind: note, id: e1, policyVersion: v3, attr: { texts: [${texts.join(', ')}], numbers: [3, -0.5] } }\n`,
+    );
+    expect(await both()).toMatchObject({ result: 'passed' });
+  });
+
   it('with a time and globals of its own', async () => {
     write(
       'note3.yaml',

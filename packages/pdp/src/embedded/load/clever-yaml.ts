@@ -69,10 +69,10 @@ function isConstant(path: Path): boolean {
 
 const constants: ReadonlySet<string> = new Set(['constants', 'exportConstants']);
 
-/** Whether unquoted text is a number, or none, to every parser. */
+/** Whether unquoted text is a number, or none, to every parser. Most letters are in no form of one: `2nd_line` is text. */
 function isClearlyRead(source: string): boolean {
   if (source.startsWith('...')) return false;
   const looksLikeNumber = /^[-+]?\.?\d/.test(source) && /^[-+.\w]+$/.test(source);
-  if (!looksLikeNumber) return true;
+  if (!looksLikeNumber || /[g-np-suvwy]/i.test(source)) return true;
   return /^-?(0|[1-9]\d{0,14})(\.\d{1,15})?$/.test(source) || /^\d{4}-\d\d-\d\d(T\w+)?$/.test(source);
 }

@@ -96,8 +96,15 @@ const withoutTimes = (tags: Tags): Tags => tags.filter((tag) => tag !== 'timesta
 const isTimestamp = (tag: Tags[number]): boolean =>
   typeof tag === 'object' && tag.tag === 'tag:yaml.org,2002:timestamp';
 
+/** A number has digits before its exponent: `e-5` and `.` are texts, which the parser takes for `NaN` in 1.1. */
+const withDigits = (tag: Tags[number]): Tags[number] =>
+  typeof tag === 'object' && tag.tag === 'tag:yaml.org,2002:float' && tag.test !== undefined
+    ? { ...tag, test: new RegExp(`^(?![-+]?[._]*(?:[eE][-+]?\\d|$))(?:${tag.test.source})`) }
+    : tag;
+const asCerbosReads = (tags: Tags): Tags => withoutTimes(tags).map(withDigits);
+
 function readYamlAs(version: '1.1' | '1.2', file: string, text: string): unknown {
-  const documents = parseAllDocuments(text, { version, merge: true, customTags: withoutTimes });
+  const documents = parseAllDocuments(text, { version, merge: true, customTags: asCerbosReads });
   if (documents.length !== 1) throw malformed(file, 'has to be one document');
   const [document] = documents;
   const [error] = [...(document?.errors ?? []), ...(document?.warnings ?? [])];
