@@ -1,35 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { compileExpression } from './compile.js';
-import type { Activation } from './expression.js';
 import { outputOf } from './json.js';
+import { testActivation, testNames } from './test-activation.js';
 import { Unanswerable } from './unanswerable.js';
 import { Unsupported } from './unsupported.js';
 import { failed, type CelValue, type Json } from './cel-value.js';
-import { emptyMap, mapOf } from './value.js';
 import { Work } from './work.js';
-
-const names = {
-  variables: new Set<string>(),
-  constants: new Set(['limit']),
-  onVariable: () => undefined,
-  onRuntime: () => undefined,
-};
 
 /** What an expression comes to, as an output would show it. */
 function of(text: string, attr: Readonly<Record<string, CelValue>> = {}, work = new Work()): Json | undefined {
-  const activation: Activation = {
-    principal: { id: 'p', roles: ['member'], attr: emptyMap() },
-    resource: { kind: 'note', id: '1', attr: mapOf(Object.entries(attr)) },
-    scope: '',
-    policyVersion: 'default',
-    variables: emptyMap(),
-    constants: mapOf([['limit', 3]]),
-    globals: mapOf([['region', 'eu']]),
-    runtime: { effectiveDerivedRoles: ['owner'], nowMs: Date.UTC(2024, 0, 1) },
-    locals: [],
-    work,
-  };
-  const value = compileExpression(text, names).evaluate(activation);
+  const value = compileExpression(text, testNames).evaluate(testActivation(attr, work));
   return value === failed ? undefined : outputOf(value, work);
 }
 
@@ -183,7 +163,7 @@ describe('an expression', () => {
     ['a variable twice', '[1].exists(x, x, true)'],
     ['`id` of a trust domain, which is none', 'spiffeTrustDomain("a").id() == "a"'],
   ])('is refused with %s', (_name, text) => {
-    expect(() => compileExpression(text, names)).toThrow(Unsupported);
+    expect(() => compileExpression(text, testNames)).toThrow(Unsupported);
   });
 });
 

@@ -11,9 +11,9 @@ type Entry = readonly [CelValue, CelValue];
 /** A map of which not every key is text. */
 export class KeyedMap extends CelObject {
   readonly type = 'map';
-  private readonly entries: ReadonlyMap<string, Entry>;
+  private readonly entries: ReadonlyMap<KeyName, Entry>;
 
-  constructor(entries: ReadonlyMap<string, Entry>) {
+  constructor(entries: ReadonlyMap<KeyName, Entry>) {
     super();
     this.entries = entries;
   }
@@ -46,19 +46,20 @@ export class KeyedMap extends CelObject {
   }
 }
 
-/** A key by what it amounts to; `undefined` for what is none. */
-export function nameOf(key: CelValue): string | undefined {
+/** What a key amounts to: two that are one key amount to the same. */
+export type KeyName = string | boolean | bigint;
+
+/** What a key amounts to; `undefined` for what is none. A text is itself: a copy would take as long as it is. */
+export function nameOf(key: CelValue): KeyName | undefined {
   switch (typeof key) {
     case 'string':
-      return `s${key}`;
     case 'boolean':
-      return `b${String(key)}`;
     case 'bigint':
-      return `n${String(key)}`;
+      return key;
     case 'number':
-      return Number.isInteger(key) ? `n${String(BigInt(key))}` : undefined;
+      return Number.isInteger(key) ? BigInt(key) : undefined;
     default:
-      return key instanceof Uint ? `n${String(key.value)}` : undefined;
+      return key instanceof Uint ? key.value : undefined;
   }
 }
 
@@ -73,7 +74,7 @@ function isText(entry: Entry): entry is readonly [string, CelValue] {
  */
 export function mapOfEntries(entries: readonly Entry[]): CelValue {
   if (entries.every(isText)) return mapOf(entries);
-  const keyed = new Map<string, Entry>();
+  const keyed = new Map<KeyName, Entry>();
   for (const entry of entries) {
     const [key] = entry;
     const name = typeof key === 'number' ? undefined : nameOf(key);
@@ -96,7 +97,9 @@ export function found(map: CelValue, key: CelValue): CelValue | undefined {
   return isMap(map) && typeof key === 'string' && Object.hasOwn(map, key) ? (map[key] ?? null) : undefined;
 }
 
-/** The keys of a map; nothing for what is none. */
-export function keysOf(value: CelMap | KeyedMap): readonly CelValue[] {
-  return value instanceof KeyedMap ? value.keys() : Object.keys(value);
+/** The keys of a map. All are put together and paid for, also where only one is looked at. */
+export function keysOf(map: CelMap | KeyedMap, work: Work): readonly CelValue[] {
+  const keys = map instanceof KeyedMap ? map.keys() : Object.keys(map);
+  work.spend(keys.length << 2);
+  return keys;
 }

@@ -69,7 +69,7 @@ function overMap(
   map: CelMap | KeyedMap,
   visit: () => boolean,
 ): boolean {
-  for (const key of keysOf(map)) {
+  for (const key of keysOf(map, work)) {
     work.spend(cost);
     locals[first] = key;
     if (second !== undefined) locals[second] = found(map, key) ?? null;
@@ -142,8 +142,7 @@ function entriesOf(body: Evaluate): Entries {
   return (activation) => {
     const map = body(activation);
     if (!isMap(map) && !(map instanceof KeyedMap)) return failed;
-    activation.work.spend(map instanceof KeyedMap ? map.size : Object.keys(map).length);
-    return keysOf(map).map((key): Entry => [key, found(map, key) ?? null]);
+    return keysOf(map, activation.work).map((key): Entry => [key, found(map, key) ?? null]);
   };
 }
 

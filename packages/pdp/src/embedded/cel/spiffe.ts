@@ -13,9 +13,15 @@ export class SpiffeTrustDomain extends CelObject {
   }
 
   override equals(other: CelValue, work?: Work): boolean | typeof failed {
-    if (other instanceof SpiffeTrustDomain) return other.name === this.name;
+    if (other instanceof SpiffeTrustDomain) return this.isSame(other, work);
     if (typeof other === 'string') work?.spend(other.length >> 2);
     return typeof other === 'string' ? parseTrustDomain(other)?.name === this.name : failed;
+  }
+
+  /** Whether the two are one. */
+  isSame(other: SpiffeTrustDomain, work: Work | undefined): boolean {
+    work?.spendText(this.name.length);
+    return other.name === this.name;
   }
 
   override compare(): never {
@@ -40,7 +46,7 @@ export class SpiffeId extends CelObject {
   }
 
   override equals(other: CelValue, work?: Work): boolean | typeof failed {
-    work?.spendText(this.path.length);
+    work?.spendText(this.trustDomain.name.length + this.path.length);
     if (other instanceof SpiffeId) return other.toString() === this.toString();
     return typeof other === 'string' ? other === this.toString() : failed;
   }

@@ -69,8 +69,10 @@ function sameItems(left: readonly CelValue[], right: readonly CelValue[], work?:
 
 function sameMembers(left: CelMap, right: CelMap, work?: Work): boolean {
   const names = Object.keys(left);
-  if (names.length !== Object.keys(right).length) return false;
-  work?.spend(names.length);
+  const count = Object.keys(right).length;
+  // The names of both are put together first, also where one has more.
+  work?.spend((names.length + count) << 2);
+  if (names.length !== count) return false;
   return names.every(
     (name) => Object.hasOwn(right, name) && equalsWithin(left[name] ?? null, right[name] ?? null, work),
   );

@@ -174,7 +174,7 @@ function textOfObject(value: Exclude<CelValue, null>, work: Work): Text {
 /** In the order of the keys as text. */
 function textOfMap(map: CelMap | KeyedMap, work: Work): Text {
   const entries: (readonly [string, string])[] = [];
-  for (const key of keysOf(map)) {
+  for (const key of keysOf(map, work)) {
     const name = textOf(key, work);
     const value = textOf(found(map, key) ?? null, work);
     if (name === failed || value === failed) return failed;

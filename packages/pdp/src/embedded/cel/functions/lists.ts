@@ -107,12 +107,13 @@ type Contains = (value: CelValue) => boolean;
  * Go map, as such a key, to which an int and a double are never the same.
  */
 function lookup(list: List, work: Work): Contains {
+  work.spend(list.length);
   if (list.length > 3 && list.every(isHashable)) {
     work.spend(list.length * 8);
-    const keys = new Set(list.map(keyOf));
+    const keys = new Set(list.map((item) => keyOf(item, work)));
     return (value) => {
       work.spend(1);
-      return keys.has(keyOf(value));
+      return keys.has(keyOf(value, work));
     };
   }
   return (value) => {
@@ -122,11 +123,14 @@ function lookup(list: List, work: Work): Contains {
 }
 
 /** @throws Unanswerable for timestamps, which Go tells apart by more than the instant, and where Go panics */
-function keyOf(value: CelValue): unknown {
+function keyOf(value: CelValue, work: Work): unknown {
   if (value instanceof Timestamp) throw new Unanswerable('timestamps are looked up in a list of more than three');
   if (value instanceof Duration) return `d${String(value.nanos)}`;
   if (value instanceof Uint) return `u${String(value.value)}`;
-  if (typeof value === 'string') return `s${value}`;
+  if (typeof value === 'string') {
+    work.spendText(value.length);
+    return `s${value}`;
+  }
   // Go's NaN is in no map.
   if (typeof value === 'number' && Number.isNaN(value)) return {};
   if (value instanceof Bytes || value instanceof Hierarchy)

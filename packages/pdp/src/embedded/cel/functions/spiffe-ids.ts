@@ -15,7 +15,9 @@ export const spiffeFunctions: readonly Overload[] = [
   }),
   method('path', ['spiffeId'], 'string', ({ path }) => path),
   method('trustDomain', ['spiffeId'], 'spiffeTrustDomain', ({ trustDomain }) => trustDomain),
-  method('isMemberOf', ['spiffeId', 'spiffeTrustDomain'], 'bool', (id, domain) => id.trustDomain.name === domain.name),
+  method('isMemberOf', ['spiffeId', 'spiffeTrustDomain'], 'bool', (id, domain, work) =>
+    domain.isSame(id.trustDomain, work),
+  ),
   method('name', ['spiffeTrustDomain'], 'string', ({ name }) => name),
   overload('spiffeMatchAny', [], 'spiffeMatcher', () => new SpiffeMatcher(() => true)),
   overload('spiffeMatchExact', ['spiffeId'], 'spiffeMatcher', (id) => exactly([id])),
@@ -35,7 +37,7 @@ export const spiffeFunctions: readonly Overload[] = [
 ];
 
 function within(domain: SpiffeTrustDomain): SpiffeMatcher {
-  return new SpiffeMatcher((id) => id.trustDomain.name === domain.name);
+  return new SpiffeMatcher((id, work) => domain.isSame(id.trustDomain, work));
 }
 
 function exactly(ids: readonly SpiffeId[]): SpiffeMatcher {
