@@ -133,6 +133,13 @@ describe('who may ask', () => {
 
   it.each([
     ['another’s resource', { resource: { ...resource, properties: { tenant: 'globex' } } }],
+    [
+      'another’s resource, for one’s own person under one’s own policies',
+      {
+        subject: { ...subject, properties: { tenant: 'acme' } },
+        resource: { ...resource, properties: { tenant: 'globex', 'cerbos.scope': 'acme' } },
+      },
+    ],
     ['another’s person', { subject: { ...subject, properties: { tenant: 'globex' } } }],
     ['a person of no tenant that is one', { subject: { ...subject, properties: { tenant: ['acme'] } } }],
     ['another’s policies', { resource: { ...resource, properties: { tenant: 'acme', 'cerbos.scope': 'globex' } } }],
@@ -148,6 +155,8 @@ describe('who may ask', () => {
     expect((await handler(post(many, batch))).status).toBe(403);
     expect(pdp.asked).toEqual([]);
     expect((await handler(post(one, question))).status).toBe(200);
+    const below = { ...question, resource: { ...resource, properties: { tenant: 'acme', 'cerbos.scope': 'acme.eu' } } };
+    expect((await handler(post(one, below))).status).toBe(200);
     expect((await serve({ authenticate: () => ({ tenants: [] }) })(post(one, question))).status).toBe(403);
   });
 });

@@ -591,6 +591,10 @@ describe('a plan', () => {
     const m = 'g(r.sub, p.sub, r.dom) && r.obj == p.obj && r.act == p.act && r.resource.id === "1"';
     const byResource = await casbin({ model: model({ r: 'sub, dom, obj, act, resource', m }), lines: all });
     await expect(byResource.plan(planned)).rejects.toMatchObject({ code: 'pdp_unavailable' });
+    // Those are the same for all rows that are asked about.
+    const shared = m.replace('r.resource.id === "1"', 'r.resource.kind === "document" && r.resource.tenant === "acme"');
+    const ofAll = await casbin({ model: model({ r: 'sub, dom, obj, act, resource', m: shared }), lines: all });
+    expect((await ofAll.plan(planned)).outcome).toBe('always_allowed');
     const pattern = model({ m: 'g(r.sub, p.sub, r.dom) && keyMatch(r.obj, p.obj) && r.act == p.act' });
     const byId = await casbin({ model: pattern, lines: all, object: 'kind:id' });
     await expect(byId.plan(planned)).rejects.toMatchObject({ code: 'pdp_unavailable' });

@@ -62,6 +62,8 @@ describe('a model', () => {
     [`${usual} && r.principal.constructor === "x"`, '`r.principal.constructor` is not known'],
     [`${usual} && r.principal === "x"`, 'is read by its members'],
     [`${usual} && r.principal.attr === "x"`, 'is not known'],
+    [`${usual} && r.principal.id.length === 2`, 'is not known'],
+    [`${usual} && r.principal.tenant === "x"`, 'is not known'],
     [`${usual} && p.obj.length === 1`, 'only `r.principal` and `r.resource` have members'],
     // gives `undefined` for them, and two of those are equal
     [`${usual} && r.nothing == p.nothing`, '`r.nothing` is not known'],
@@ -79,10 +81,23 @@ describe('a model', () => {
     ['g(r.sub, p.sub) && r.obj == p.obj && r.act == p.act', '`g` is asked as'],
     ['g("admin", p.sub, r.dom) && r.obj == p.obj && r.act == p.act', '`g` is asked as'],
     [`${usual} && g(r.act, p.act, r.dom)`, '`g` is asked as'],
+    ['g(r.sub, p.sub, r.dom, r.act) && r.obj == p.obj && r.act == p.act', '`g` is asked as'],
+    [`g(r.sub, p.nothing, r.dom) && ${usual}`, '`g` is asked as'],
     // `in` binds as loosely as `||`
     [`${usual} && r.act in ("read", "list")`, '`in` binds as loosely as `||`'],
     [`r.act in ("read", "list") && ${usual}`, '`in` binds as loosely as `||`'],
     [`${usual} && ("a" in "abc")`, '`in` binds as loosely'],
+    [`${usual} && (r.act in ["read", r.act])`, 'a list holds texts, numbers and booleans'],
+    [`${usual} && (r.act in r.act)`, '`in` binds as loosely'],
+    [`${usual} && (["a"] in ["a"])`, '`in` binds as loosely'],
+    [`${usual} && ["a"] === ["a"]`, 'compares texts'],
+    // match what is no text, by what no line says
+    [`${usual} && keyMatch(r.obj)`, '`keyMatch` takes a text and a field of the line'],
+    [`${usual} && keyMatch()`, '`keyMatch` takes a text and a field of the line'],
+    [`${usual} && keyMatch(r.obj, "*")`, '`keyMatch` takes a text and a field of the line'],
+    [`${usual} && keyMatch(r.obj, r.act)`, '`keyMatch` takes a text and a field of the line'],
+    [`${usual} && keyMatch(r.obj, p.obj, p.act)`, '`keyMatch` takes a text and a field of the line'],
+    [`${usual} && keyMatch(r.principal.attr.path, p.obj)`, '`keyMatch` takes a text and a field of the line'],
     // coerce
     [`${usual} && r.principal.attr.level == p.act`, 'compare attributes by `===`'],
     [`${usual} && r.principal.attr.level != 3`, 'compare attributes by `!==`'],

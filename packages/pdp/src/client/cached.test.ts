@@ -84,6 +84,20 @@ describe('a cache', () => {
     expect(engine.asked).toHaveLength(4);
   });
 
+  it('keeps no answer to what has no key, which would be one for all of those', async () => {
+    const { engine, pdp } = make();
+    // What callers in JavaScript may send.
+    const dated = (id: string) =>
+      ask(id, ['1'], { principal: { id, roles: ['member'], attr: { since: new Date() as never } } });
+    await pdp.check(dated('a'));
+    await pdp.check(dated('b'));
+    expect(engine.asked).toHaveLength(2);
+    engine.decide = (decision) => ({ ...decision, outputs: [new Date() as never] });
+    await pdp.check(ask());
+    await pdp.check(ask());
+    expect(engine.asked).toHaveLength(4);
+  });
+
   it('gives nobody a way to change what the next one gets', async () => {
     const { pdp } = make();
     const [first] = await pdp.check(ask('a', ['1'], { roles: [] }));

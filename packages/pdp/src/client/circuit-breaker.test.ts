@@ -62,6 +62,14 @@ describe('a circuit breaker', () => {
     expect(await pdp.check(ask())).toHaveLength(1);
   });
 
+  it('closes its engine, and takes no bound that is none', async () => {
+    const engine = new TestEngine();
+    await circuitBreaker(engine).close();
+    expect(engine.closed).toBe(1);
+    for (const options of [{ failures: 0 }, { openMs: -1 }, { deadlineMs: 0 }])
+      expect(() => circuitBreaker(engine, options)).toThrow(expect.objectContaining({ code: 'config_invalid' }));
+  });
+
   it('has one question out at a time while it finds out, whatever becomes of those from before', async () => {
     let now = 0;
     const engine = new TestEngine();

@@ -46,6 +46,26 @@ describe('a shadow', () => {
     });
   });
 
+  it('asks no more than may be at the same time, though all came at once', async () => {
+    const { other, events, pdp } = pair({ maxConcurrent: 1 });
+    other.before = never;
+    await Promise.all(Array.from({ length: 5 }, () => pdp.check(ask())));
+    await vi.waitFor(() => {
+      expect(events).toEqual(Array.from({ length: 4 }, () => ({ type: 'skipped' })));
+    });
+    expect(other.asked).toHaveLength(1);
+  });
+
+  it('is not asked once it is closed, and takes no bound that is none', async () => {
+    const { own, other, pdp } = pair();
+    await pdp.close();
+    await pdp.check(ask());
+    await turn();
+    expect([own.asked.length, other.asked.length]).toEqual([1, 0]);
+    for (const options of [{ maxConcurrent: 0 }, { deadlineMs: 0 }, { deadlineMs: NaN }])
+      expect(() => pair(options)).toThrow(expect.objectContaining({ code: 'config_invalid' }));
+  });
+
   it('tells nothing when it agrees, in whatever order its obligations are', async () => {
     const { own, other, events, pdp } = pair();
     const [a, b] = ['a', 'b'].map((id) => ({ id, type: 'mask', properties: {} }));

@@ -89,6 +89,13 @@ describe('a fallback', () => {
     expect(events.map(({ type }) => type)).toEqual(['failed', 'failed', 'failed']);
   });
 
+  it.each([0, -1, NaN])('takes no deadline of %s', (deadlineMs) => {
+    const engine = new TestEngine();
+    expect(() => withFallback(engine, { fallback: engine, revisionOf: () => 'r1', deadlineMs })).toThrow(
+      expect.objectContaining({ code: 'config_invalid' }),
+    );
+  });
+
   it('is not asked for a caller that gave up', async () => {
     const { own, other, events, pdp } = pair();
     const controller = new AbortController();

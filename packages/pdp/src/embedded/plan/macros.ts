@@ -9,6 +9,9 @@ import type { View } from './view.js';
 
 type Evaluate = (node: ASTNode, view: View) => Part;
 
+/** What it takes to write a macro out for one element, in steps. */
+const elementSteps = 50;
+
 const results: Readonly<Record<string, OpenType>> = {
   all: 'boolean',
   exists: 'boolean',
@@ -25,6 +28,8 @@ export function isMacro(name: string, args: readonly ASTNode[]): boolean {
 /**
  * A macro that depends on the row: over what is known it is written out, element by element; over a list of the row it
  * becomes an operation with a lambda.
+ *
+ * @throws Unanswerable when the request has cost too much
  */
 export function macro(name: string, range: Part, args: readonly ASTNode[], view: View, evaluate: Evaluate): Part {
   const [iterated, body, result, ...more] = args;
@@ -41,6 +46,7 @@ export function macro(name: string, range: Part, args: readonly ASTNode[], view:
   if (range.kind === 'known') {
     const items = itemsOf(range.value);
     if (items === undefined) return wrong;
+    view.question.work.spend(items.length * elementSteps);
     const outcomes = (): readonly Part[] => items.map((item) => outcomeFor(known(item)));
     if (name === 'all' || name === 'exists') return logical(name === 'all' ? 'and' : 'or', outcomes());
     const listed = written(name, items, outcomes());

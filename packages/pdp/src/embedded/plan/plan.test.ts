@@ -150,6 +150,15 @@ describe('the plan of an expression', () => {
       code: 'pdp_unavailable',
     });
   });
+
+  it('is bounded in what it takes, also where nothing of it is left', async () => {
+    write(note([rule('ALLOW', '*', met('P.attr.l.all(a, P.attr.l.all(b, a + b >= 0.0 || R.attr.x == 1))'))]));
+    const of = (count: number): Partial<PlanRequest> => ({
+      principal: { id: 'p', roles: ['member'], attr: { l: Array.from({ length: count }, (_, index) => index) } },
+    });
+    expect(await text(of(10))).toBe('always_allowed');
+    await expect(planned(of(300))).rejects.toMatchObject({ code: 'pdp_unavailable' });
+  });
 });
 
 describe('the plan of a policy', () => {
