@@ -92,6 +92,16 @@ describe('an answer that is not one', () => {
       explained('{"resource":{"kind":"document","id":"2"},"actions":{"read":"EFFECT_ALLOW"}}'),
     ],
     [
+      'an explanation of another kind',
+      explained('{"resource":{"kind":"ticket","id":"1"},"actions":{"read":"EFFECT_ALLOW"}}'),
+    ],
+    [
+      'an explanation whose policy is a number',
+      explained(
+        '{"resource":{"kind":"document","id":"1"},"actions":{"read":"EFFECT_ALLOW"},"meta":{"actions":{"read":{"matchedPolicy":7}}}}',
+      ),
+    ],
+    [
       'an explanation of another action',
       explained('{"resource":{"kind":"document","id":"1"},"actions":{"write":"EFFECT_ALLOW"}}'),
     ],
@@ -134,6 +144,10 @@ describe('an answer that is not one', () => {
     };
     const asked = { ...question, requestId: 'r-1' };
     await expect(ask().check(asked)).rejects.toMatchObject({ detail: 'the answer is to another request' });
+    reply = (response) => {
+      say(response, '{"decision":true}', 200, { 'x-request-id': 'r-1' });
+    };
+    expect((await ask().check(asked))[0]?.[0]?.effect).toBe('allow');
   });
 
   it.each([
@@ -235,7 +249,10 @@ describe('a question', () => {
   it('travels as AuthZEN has it, with what the Cerbos PDP reads', async () => {
     await ask({ headers: () => ({ 'x-gateway': 'g' }) }).check({ ...question, requestId: 'r-1' });
     expect(received[0]?.path).toBe('/access/v1/evaluation');
-    expect(received[0]?.headers).toMatchObject({ 'x-request-id': 'r-1', 'x-gateway': 'g' });
+    expect(received[0]?.headers).toMatchObject({
+      ...{ 'x-request-id': 'r-1', 'x-gateway': 'g' },
+      ...{ 'content-type': 'application/json', accept: 'application/json' },
+    });
     expect(received[0]?.body).toEqual({
       subject: {
         type: 'identity',
@@ -351,6 +368,13 @@ describe('outputs of a Cerbos PDP', () => {
     explain([{ action: 'read', src: 'rule', val: null }]);
     const [[well] = []] = await ask().check(question);
     expect(well?.obligations).toEqual([]);
+    explain([
+      { action: 'read', src: 'own', val: 1 },
+      { src: 'of all', val: 2 },
+      { action: 'write', src: 'of another', val: 3 },
+    ]);
+    const [[some] = []] = await ask().check(question);
+    expect(some?.outputs.map(({ source }) => source)).toEqual(['own', 'of all']);
   });
 });
 
@@ -365,6 +389,10 @@ describe('obligations of the draft profile', () => {
     ['no list', { type: 'log' }, [{ id: 'obligations', type: 'malformed', properties: {} }]],
     ['null', null, [{ id: 'obligations', type: 'malformed', properties: {} }]],
     ['no type', [{ id: 'o1' }], [{ id: 'obligations#0', type: 'malformed', properties: {} }]],
+    ['nothing', [null], [{ id: 'obligations#0', type: 'malformed', properties: {} }]],
+    ['an empty type', [{ type: '' }], [{ id: 'obligations#0', type: 'malformed', properties: {} }]],
+    ['a type that is no text', [{ type: ['log'] }], [{ id: 'obligations#0', type: 'malformed', properties: {} }]],
+    ['an id that is no text', [{ id: 7, type: 'log' }], [{ id: 'obligations#0', type: 'malformed', properties: {} }]],
     ['a word', ['log'], [{ id: 'obligations#0', type: 'malformed', properties: {} }]],
     ['no properties', [{ type: 'log', properties: [] }], [{ id: 'obligations#0', type: 'malformed', properties: {} }]],
   ])('are read, or cannot be carried out: %s', async (_name, obligations, expected) => {

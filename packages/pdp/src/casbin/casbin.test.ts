@@ -314,6 +314,15 @@ describe('casbin behind the port', () => {
     await expect(pdp.plan(planned as unknown as Parameters<typeof pdp.plan>[0])).rejects.toMatchObject(unavailable);
   });
 
+  it.each(['r.obj == "document"', 'r.obj == r.obj', '"document" == r.obj'])(
+    'heeds lines of all objects where the matcher says %s beside a pattern',
+    async (named) => {
+      const m = `g(r.sub, p.sub, r.dom) && ${named} && keyMatch(r.obj, p.obj) && r.act == p.act`;
+      const wide = await casbin({ model: model({ m }), lines: lines('p, member, acme, doc*, read') });
+      expect(await effect(wide)).toBe('allow');
+    },
+  );
+
   it('names the revision of the lines that decided', async () => {
     const pdp = await casbin({ model: rbacModel, lines: lines('p, *, acme, *, *, allow') });
     const [[decision] = []] = await pdp.check(requestOf({}));
