@@ -7,6 +7,7 @@ import type { Activation } from './expression.js';
 import { outputOf } from './json.js';
 import { mapOfEntries } from './keyed-map.js';
 import { parseExpression } from './parse.js';
+import { resourceWith } from './request-fields.js';
 import { parseTimestamp } from './timestamp.js';
 import { typeOf, TypeValue } from './type-value.js';
 import { Uint } from './uint.js';
@@ -125,7 +126,7 @@ function evaluated({ expr, original }: Case): CelResult {
   );
   const activation: Activation = {
     principal: { id: 'p', roles: [], attr: emptyMap() },
-    resource: { kind: 'k', id: 'r', attr: emptyMap() },
+    resource: resourceWith({ kind: 'k', id: 'r', attr: emptyMap() }),
     scope: '',
     policyVersion: 'default',
     variables: emptyMap(),

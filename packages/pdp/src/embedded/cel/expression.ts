@@ -14,6 +14,8 @@ export interface ResourceValue {
   readonly kind: string;
   readonly id: string;
   readonly attr: CelMap;
+  /** One of `attr`: to read all of them may cost more. */
+  attribute(name: string): CelResult;
 }
 
 /** What an expression is evaluated against. */

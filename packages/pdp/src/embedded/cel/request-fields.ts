@@ -1,6 +1,6 @@
-import type { Activation, Evaluate } from './expression.js';
+import type { Activation, Evaluate, ResourceValue } from './expression.js';
 import type { Kind } from './kind.js';
-import { failed, type CelMap } from './cel-value.js';
+import { failed, type CelMap, type CelResult } from './cel-value.js';
 import { emptyMap } from './value.js';
 import type { Work } from './work.js';
 
@@ -85,10 +85,20 @@ export function fieldOf(message: Message, name: string): Field | Message | undef
 export function attributeOf(message: Message, name: string): Evaluate | undefined {
   switch (message) {
     case 'P':
-      return ({ principal: { attr } }) => (Object.hasOwn(attr, name) ? (attr[name] ?? null) : failed);
+      return ({ principal }) => attributeIn(principal.attr, name);
     case 'R':
-      return ({ resource: { attr } }) => (Object.hasOwn(attr, name) ? (attr[name] ?? null) : failed);
+      return ({ resource }) => resource.attribute(name);
     default:
       return undefined;
   }
+}
+
+/** A resource with just these attributes. */
+export function resourceWith(resource: Omit<ResourceValue, 'attribute'>): ResourceValue {
+  return { ...resource, attribute: (name) => attributeIn(resource.attr, name) };
+}
+
+/** A member of attributes. */
+export function attributeIn(attr: CelMap, name: string): CelResult {
+  return Object.hasOwn(attr, name) ? (attr[name] ?? null) : failed;
 }

@@ -1,4 +1,5 @@
 import type { Activation } from './expression.js';
+import { resourceWith } from './request-fields.js';
 import type { CelValue } from './cel-value.js';
 import { emptyMap, mapOf } from './value.js';
 import { Work } from './work.js';
@@ -15,7 +16,7 @@ export const testNames = {
 export function testActivation(attr: Readonly<Record<string, CelValue>> = {}, work = new Work()): Activation {
   return {
     principal: { id: 'p', roles: ['member'], attr: emptyMap() },
-    resource: { kind: 'note', id: '1', attr: mapOf(Object.entries(attr)) },
+    resource: resourceWith({ kind: 'note', id: '1', attr: mapOf(Object.entries(attr)) }),
     scope: '',
     policyVersion: 'default',
     variables: emptyMap(),

@@ -20,8 +20,6 @@ class UnreadableAttributes extends Error {
 export function readAttributes(attributes: unknown): CelMap {
   if (typeof attributes !== 'object' || attributes === null || Array.isArray(attributes))
     throw new UnreadableAttributes('not an object');
-  // Cerbos refuses a question with an attribute of no name; further down it takes such members.
-  if (Object.hasOwn(attributes, '')) throw new UnreadableAttributes('an attribute without a name');
   requireMap(attributes, 0);
   return attributes as CelMap;
 }
@@ -55,6 +53,8 @@ function requireMap(map: object, depth: number): void {
   const prototype: unknown = Object.getPrototypeOf(map);
   if (prototype !== Object.prototype && prototype !== null) throw new UnreadableAttributes('an object of a class');
   for (const name in map) {
+    // Cerbos refuses a question with an attribute of no name; further down it takes such members.
+    if (depth === 0 && name === '') throw new UnreadableAttributes('an attribute without a name');
     if (!name.isWellFormed()) throw new UnreadableAttributes('a name with half a surrogate pair');
     requireJson((map as Readonly<Record<string, unknown>>)[name], depth + 1);
   }

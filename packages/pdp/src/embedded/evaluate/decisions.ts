@@ -4,7 +4,6 @@ import { malformedObligation, obligationsOf } from '../../obligations.js';
 import { outputOf } from '../cel/json.js';
 import { failed, type CelValue } from '../cel/cel-value.js';
 import { Work } from '../cel/work.js';
-import { mapList } from './map-list.js';
 import type { Output, Verdict } from './decide.js';
 import type { Occasion } from './occasion.js';
 
@@ -33,13 +32,14 @@ export function toDecisions(
   // An output that could not be computed may have been an obligation, on whichever action.
   const isBroken = verdicts.some(hasFailedOutput);
   const durationMs = performance.now() - startedAt;
-  return mapList(actions, (action, position) => {
-    const verdict = verdicts[position];
-    if (verdict === undefined) throw unavailable('an action was not decided on');
+  const decisions = new Array<Decision>(actions.length);
+  for (let position = 0; position < actions.length; position++) {
+    const [action, verdict] = [actions[position], verdicts[position]];
+    if (action === undefined || verdict === undefined) throw unavailable('an action was not decided on');
     const { effect, policy, scope, outputs: said } = verdict;
     const outputs = said.length === 0 ? nothing : said.map((output) => toOutput(output, action, occasion.work));
     const obligations = said.length === 0 ? nothing : obligationsOf(outputs);
-    return {
+    decisions[position] = {
       effect,
       action,
       resource: { kind, id },
@@ -55,7 +55,8 @@ export function toDecisions(
       durationMs,
       engine,
     };
-  });
+  }
+  return decisions;
 }
 
 function hasFailedOutput({ outputs }: Verdict): boolean {

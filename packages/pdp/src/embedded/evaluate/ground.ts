@@ -32,10 +32,15 @@ export interface Ground {
 /** Looks up what of the table can concern a question. */
 export function groundOf(table: Table, question: Question): Ground {
   const { resource, scope, policyVersion: version } = question;
-  const kind = sanitized(resource.kind);
   const resourceScope = nearestScope(table.resourceScopes, scope);
   const principalScope = nearestScope(table.principalScopes, scope);
-  const rules = resourceScope === undefined ? undefined : kindRulesIn(resourceScope, version, kind);
+  // The table's names are as Cerbos writes them: a kind that is found by its own is such a name.
+  const found = resourceScope === undefined ? undefined : kindRulesIn(resourceScope, version, resource.kind);
+  const kind = found === undefined ? sanitized(resource.kind) : resource.kind;
+  const rules =
+    found !== undefined || resourceScope === undefined || kind === resource.kind
+      ? found
+      : kindRulesIn(resourceScope, version, kind);
   const hasResourcePolicy = rules !== undefined || hasResourcePolicyIn(resourceScope, version, kind, question);
   return {
     table,

@@ -25,8 +25,6 @@ export class Question implements Activation, Runtime {
   readonly resource: ResourceValue;
   readonly scope: string;
   readonly policyVersion: string;
-  readonly variables: CelMap = none;
-  readonly constants: CelMap = none;
   readonly globals: CelMap;
   /** Finds the effective derived roles; set where an expression may ask for them. */
   findEffectiveRoles: (() => readonly string[]) | undefined = undefined;
@@ -42,6 +40,14 @@ export class Question implements Activation, Runtime {
     this.policyVersion = policyVersion;
     this.globals = globals;
     this.occasion = occasion;
+  }
+
+  get variables(): CelMap {
+    return none;
+  }
+
+  get constants(): CelMap {
+    return none;
   }
 
   get runtime(): Runtime {

@@ -1,7 +1,7 @@
 import type { Plan, PlanExpression, PlanRequest } from '@portcullis/core';
 import { unavailable } from '../../unavailable.js';
 import type { AttributeSchema } from '../compile/table.js';
-import { readAttributes } from '../evaluate/attributes.js';
+import { AskedResource } from '../evaluate/asked-resource.js';
 import { breaks, principalOf, type Rulebook } from '../evaluate/check.js';
 import { engine } from '../evaluate/decisions.js';
 import { groundOf, type Ground } from '../evaluate/ground.js';
@@ -27,7 +27,7 @@ export function answerPlan(rulebook: Rulebook, request: PlanRequest, callId: str
   if (wrong !== undefined) throw unavailable(wrong);
   const question = new Question({
     principal: principalOf(request.principal),
-    resource: { kind, id: '*', attr: readAttributes({ ...attr, tenant }) },
+    resource: new AskedResource({ ...resource, attr }),
     scope,
     policyVersion: policyVersion || 'default',
     globals: rulebook.globals,

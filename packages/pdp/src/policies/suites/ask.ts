@@ -1,5 +1,6 @@
 import type { AttributeValue, PolicyDocument } from '@portcullis/core';
 import { failed } from '../../embedded/cel/cel-value.js';
+import { resourceWith } from '../../embedded/cel/request-fields.js';
 import { compilePolicies } from '../../embedded/compile/compile.js';
 import { readAttributes } from '../../embedded/evaluate/attributes.js';
 import { verdictsOn } from '../../embedded/evaluate/check.js';
@@ -44,7 +45,7 @@ export async function askerOf(folder: string): Promise<Ask> {
     const { principal, resource, options } = test;
     const asked = {
       principal: { id: principal.id, roles: [...new Set(principal.roles)], attr: readAttributes(principal.attr) },
-      resource: { kind: resource.kind, id: resource.id, attr: readAttributes(resource.attr) },
+      resource: resourceWith({ kind: resource.kind, id: resource.id, attr: readAttributes(resource.attr) }),
       ...where,
       globals: readAttributes(options?.globals ?? {}),
     };
