@@ -108,7 +108,7 @@ describe('policies', () => {
   it('decide as in Cerbos', { timeout: 120_000 * rounds + shrinkingMs }, async () => {
     let asked = 0;
     let allowed = 0;
-    const sets = 4 * rounds;
+    const sets = 8 * rounds;
     let decided = 0;
     for (let set = 0; set < sets; set++) {
       const [made] = fc.sample(policySet, { numRuns: 1, seed: seed + set });
@@ -118,7 +118,7 @@ describe('policies', () => {
       const { cerbos, inProcess } = started;
       const found: Case[] = [];
       const about = { policies: [...policies.values()], schemas: Object.fromEntries(schemaFiles), globals };
-      for (const { questions, ...request } of fc.sample(anyRequest, { numRuns: 150, seed: seed + set })) {
+      for (const { questions, ...request } of fc.sample(anyRequest, { numRuns: 75, seed: seed + set })) {
         const full: CheckRequest = {
           ...request,
           questions: questions.map(({ kind, attr, actions }) => ({
