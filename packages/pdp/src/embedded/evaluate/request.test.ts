@@ -134,6 +134,8 @@ describe('the bound on what a request costs', () => {
   });
 
   const deep = Array.from({ length: 24 }).reduce<Attributes>((inner) => ({ a: inner }), { leaf: 1 });
+  const names = many.slice(0, 1000).map((index) => `n${String(index)}`);
+  const objects = many.slice(0, 2000).map(() => ({}));
   const itself = (required: string): object => ({ properties: { a: { $ref: '#' } }, required: [required] });
   it.each<[string, object, Attributes]>([
     ['alternatives that lead to themselves', { anyOf: [itself('y'), itself('z')] }, deep],
@@ -146,6 +148,17 @@ describe('the bound on what a request costs', () => {
     ['patterns', { items: { pattern: '([a-z]+)+a$' } }, { l: many.map(() => 'a'.repeat(1000)) }],
     ['names by pattern', { patternProperties: { '^([a-z]+)+@': true } }, wide(20_000)],
     ['lengths', { items: { minLength: 1 } }, { l: many.slice(0, 1000).map(() => 'a'.repeat(20_000)) }],
+    ['properties', { items: { properties: Object.fromEntries(names.map((name) => [name, true])) } }, { l: objects }],
+    ['names that are required', { items: { not: { required: names } } }, { l: objects }],
+    ['names that others require', { items: { dependentRequired: { x: names } } }, { l: objects }],
+    [
+      'schemas that names require',
+      { items: { dependentSchemas: Object.fromEntries(names.map((name) => [name, true])) } },
+      { l: objects },
+    ],
+    ['items', { allOf: names.map(() => ({ items: true })) }, { l: many }],
+    ['items that are looked for', { allOf: names.map(() => ({ contains: true })) }, { l: many }],
+    ['the number of members', { allOf: names.map(() => ({ minProperties: 1 })) }, wide(2000)],
   ])('counts schemas: %s', async (_name, schema, attr) => {
     const pdp = await load([allow], attr['l'] === undefined ? schema : { properties: { l: schema } });
     await expect(pdp.check(asking(attr))).rejects.toMatchObject(refused);

@@ -46,6 +46,7 @@ describe('what two parsers may read in two ways', () => {
   it.each([
     ['an anchor', 'a: &x b'],
     ['an alias', 'a: &x b\nc: *x'],
+    ['an alias of nothing', 'a: *x'],
     ['a tag', 'a: !!str 1'],
     ['the merge key', 'a: { <<: { b: c } }'],
     ['a key that is null', 'a: { ~: c }'],
@@ -81,6 +82,8 @@ describe('what two parsers may read in two ways', () => {
       'tools/list',
       '"010"',
       "'1e3'",
+      '__proto__',
+      '"a\tb"',
       '|\n  010',
       '>-\n  1e3',
     ],
