@@ -136,6 +136,12 @@ describe('the bound on what a request costs', () => {
   const deep = Array.from({ length: 24 }).reduce<Attributes>((inner) => ({ a: inner }), { leaf: 1 });
   const names = many.slice(0, 1000).map((index) => `n${String(index)}`);
   const objects = many.slice(0, 2000).map(() => ({}));
+  const doubling = Object.fromEntries(
+    Array.from({ length: 23 }, (_, index): [string, object] => {
+      const before = { $ref: `#/$defs/d${String(index - 1)}` };
+      return [`d${String(index)}`, index === 0 ? { type: 'object' } : { oneOf: [before, before] }];
+    }),
+  );
   const itself = (required: string): object => ({ properties: { a: { $ref: '#' } }, required: [required] });
   it.each<[string, object, Attributes]>([
     ['alternatives that lead to themselves', { anyOf: [itself('y'), itself('z')] }, deep],
@@ -144,6 +150,7 @@ describe('the bound on what a request costs', () => {
       { items: { enum: many.slice(0, 1000).map((i) => ({ i })) } },
       { l: many.map(() => ({ i: 999 })) },
     ],
+    ['one of many numbers', { items: { enum: many.slice(0, 1000) } }, { l: many.map(() => 999) }],
     ['items that are all different', { uniqueItems: true }, { l: many.map((i) => ({ i, text: 'x'.repeat(200) })) }],
     ['patterns', { items: { pattern: '([a-z]+)+a$' } }, { l: many.map(() => 'a'.repeat(1000)) }],
     ['names by pattern', { patternProperties: { '^([a-z]+)+@': true } }, wide(20_000)],
@@ -158,6 +165,8 @@ describe('the bound on what a request costs', () => {
     ],
     ['items', { allOf: names.map(() => ({ items: true })) }, { l: many }],
     ['items that are looked for', { allOf: names.map(() => ({ contains: true })) }, { l: many }],
+    ['schemas taken together', { items: { allOf: names.map(() => true) } }, { l: objects }],
+    ['schemas that refer to others twice', { $defs: doubling, $ref: '#/$defs/d22' }, {}],
     ['the number of members', { allOf: names.map(() => ({ minProperties: 1 })) }, wide(2000)],
   ])('counts schemas: %s', async (_name, schema, attr) => {
     const pdp = await load([allow], attr['l'] === undefined ? schema : { properties: { l: schema } });
