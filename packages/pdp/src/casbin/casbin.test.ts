@@ -644,6 +644,24 @@ describe('policies from elsewhere', () => {
     expect(await effect(pdp, { action: 'write' })).toBe('deny');
   });
 
+  it('come into a model that an adapter cannot change', async () => {
+    const pdp = await casbin({
+      model: rbacModel,
+      adapter: {
+        loadPolicy: (loaded) => {
+          loaded.addPolicy('p', 'p', ['member', 'acme', 'document', 'read', 'allow']);
+          loaded.addPolicy('p', 'p', ['member', 'acme', 'document', 'read', 'deny']);
+          loaded.addDef('e', 'e', 'some(where (p.eft == allow))');
+          loaded.addDef('m', 'm', 'true');
+          return Promise.resolve();
+        },
+      },
+    });
+    expect(await effect(pdp)).toBe('deny');
+    await pdp.reload();
+    expect(await effect(pdp)).toBe('deny');
+  });
+
   it('are not taken from an adapter that fails, hangs, or loads what is no line', async () => {
     const odd = (values: unknown): Promise<unknown> =>
       casbin({
