@@ -5,6 +5,7 @@ import {
   deepFreeze,
   PortcullisError,
   tenantId,
+  type Attributes,
   type CallOptions,
   type CheckRequest,
   type Decision,
@@ -14,8 +15,9 @@ import {
   type ResourceQuestion,
 } from '@portcullis/core';
 import { cached, circuitBreaker, coalesced, shadow, traced, withFallback } from '@portcullis/pdp/client';
+import { refused } from '../../packages/pdp/src/unavailable.js';
 
-const tenants = ['acme', 'globex'].map((name) => tenantId(name));
+const tenants = [tenantId('acme'), tenantId('globex')] as const;
 
 /** What its policies say: every part of the question counts, so that a mixed-up one shows. */
 function decided(revision: number, request: CheckRequest, { resource }: ResourceQuestion, action: string): Decision {
@@ -58,6 +60,7 @@ class Engine implements PolicyDecisionPoint {
     const { revision } = this;
     await this.#takesItsTime(request.principal.id, options);
     if (request.questions.some(({ resource }) => resource.id === 'malformed')) throw new TypeError('malformed');
+    if (request.questions.some(({ resource }) => resource.id === 'refused')) throw refused('refused');
     return request.questions.map((question) =>
       question.actions.map((action) => this.#decide(revision, request, question, action)),
     );
@@ -156,15 +159,18 @@ const cautious = fc.oneof(
   ),
 );
 
+/** Mostly of one, so that there is something to put together. */
+const mostly = <T>(usual: T, ...others: readonly T[]): fc.Arbitrary<T> =>
+  fc.oneof({ weight: 4, arbitrary: fc.constant(usual) }, { weight: 1, arbitrary: fc.constantFrom(...others) });
 const asker = {
   principal: fc.record({
-    id: fc.constantFrom('alice', 'bob', 'nobody can ask about her'),
-    roles: fc.subarray(['member', 'admin']),
-    attr: fc.constantFrom({}, { team: 'a' }, { team: ['a'] }),
+    id: mostly('alice', 'bob', 'nobody can ask about her'),
+    roles: mostly(['member'], [], ['admin'], ['member', 'admin']),
+    attr: mostly<Attributes>({}, { team: 'a' }, { team: ['a'] }),
   }),
-  scope: fc.constantFrom(...tenants),
+  scope: mostly(...tenants),
 };
-const version = fc.constantFrom({}, { policyVersion: 'next' });
+const version = mostly({}, { policyVersion: 'next' });
 const request: fc.Arbitrary<CheckRequest> = fc
   .tuple(
     fc.record({
@@ -173,7 +179,7 @@ const request: fc.Arbitrary<CheckRequest> = fc
         fc.record({
           resource: fc.record({
             kind: fc.constantFrom('doc', 'file'),
-            id: fc.constantFrom('1', '2', '1', '2', '3', '4', 'malformed'),
+            id: fc.constantFrom('1', '2', '1', '2', '3', '4', 'malformed', 'refused'),
             tenant: fc.constantFrom(...tenants),
             attr: fc.constantFrom({}, { owner: 'alice' }),
           }),

@@ -131,6 +131,7 @@ describe('an answer that is not one', () => {
     await expect(ask().check(question)).rejects.toMatchObject({
       code: 'pdp_unavailable',
       detail: `the PDP answered with HTTP status ${String(status)}`,
+      ...(status === 400 ? { cause: { name: 'RefusedQuestion' } } : {}),
     });
   });
 

@@ -1,5 +1,5 @@
 import type { Attributes, AttributeValue, CheckRequest, PortcullisError, Resource } from '@portcullis/core';
-import { unavailable } from '../unavailable.js';
+import { refused } from '../unavailable.js';
 import { noRole, reservedPrefix, subjectType, wireNames, type WireResource, type WireSubject } from './wire.js';
 
 /** One action on one resource, and where its answer belongs. */
@@ -86,5 +86,5 @@ function sayable(text: string, what: string): string {
 }
 
 function unsayable(detail: string): PortcullisError {
-  return unavailable(`the question cannot be asked: ${detail}`);
+  return refused(`the question cannot be asked: ${detail}`);
 }

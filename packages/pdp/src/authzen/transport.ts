@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { parseStrictJson, readBoundedText, type AttributeValue } from '@portcullis/core';
-import { unavailable } from '../unavailable.js';
+import { refused, unavailable } from '../unavailable.js';
 import { requestIdPattern } from './wire.js';
 
 /** Sends one request: the global `fetch`, or a stand-in such as a handler of `serveAuthzen`. */
@@ -50,8 +50,9 @@ export async function exchange(
   if (response.redirected) throw unavailable('the PDP answered with a redirect');
   if (response.status !== 200) {
     await response.body?.cancel();
-    const cause = response.status === 404 ? new NotThereError('404') : undefined;
-    throw unavailable(`the PDP answered with HTTP status ${String(response.status)}`, cause);
+    const detail = `the PDP answered with HTTP status ${String(response.status)}`;
+    if (response.status === 400) throw refused(detail);
+    throw unavailable(detail, response.status === 404 ? new NotThereError('404') : undefined);
   }
   const echoed = response.headers.get('x-request-id');
   if (echoed !== null && echoed !== requestId) throw unavailable('the answer is to another request');

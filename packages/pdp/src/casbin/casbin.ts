@@ -7,9 +7,10 @@ import {
   type PolicyDecisionPoint,
 } from '@portcullis/core';
 import { atLeast } from '../at-least.js';
+import { unavailable } from '../unavailable.js';
 import { checkLines } from './checked-lines.js';
 import { guardedFunctions } from './custom-functions.js';
-import { decisions, engine, explain, plan, unavailable, type Explanation } from './decide.js';
+import { decisions, engine, explain, plan, type Explanation } from './decide.js';
 import type { MatcherFunction } from './enforcer.js';
 import type { PolicyLine } from './line.js';
 import { modelText, readModel, type CheckedModel } from './model.js';

@@ -1,12 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import {
-  PortcullisError,
-  type CheckRequest,
-  type Decision,
-  type Plan,
-  type PlanExpression,
-  type PlanRequest,
-} from '@portcullis/core';
+import type { CheckRequest, Decision, Plan, PlanExpression, PlanRequest } from '@portcullis/core';
+import { refused, unavailable } from '../unavailable.js';
 import { MissingAttribute, type Attributed } from './attributes.js';
 import { lineText, type PolicyLine } from './line.js';
 import type { CheckedModel } from './model.js';
@@ -38,13 +32,13 @@ export function explain(
   request: CheckRequest,
   mapping: Mapping,
 ): readonly (readonly Explanation[])[] {
-  if (!isShaped(request)) throw unavailable('the request is malformed');
+  if (!isShaped(request)) throw refused('the request is malformed');
   const { principal, scope, questions } = request;
   // The caller would not know which answer is which.
   for (const { actions } of questions)
     if (new Set(actions).size !== actions.length) throw new TypeError('an action is asked twice on one resource');
   const wrong = malformation(request, mapping) ?? mixedUp(policies, request, mapping);
-  if (wrong !== undefined) throw unavailable(wrong);
+  if (wrong !== undefined) throw refused(wrong);
   return questions.map(({ resource, actions }) =>
     actions.map((action) => ({
       action,
@@ -92,9 +86,9 @@ export function plan(policies: PolicySet, model: CheckedModel, request: PlanRequ
   const { principal, scope, kind, action, tenant } = request;
   const resource = { kind, id: '*', tenant, ...(request.attr === undefined ? {} : { attr: request.attr }) };
   const asked = { ...request, questions: [{ resource, actions: [action] }] };
-  if (!isShaped(asked)) throw unavailable('the request is malformed');
+  if (!isShaped(asked)) throw refused('the request is malformed');
   const wrong = malformation(asked, mapping) ?? mixedUp(policies, request, mapping);
-  if (wrong !== undefined) throw unavailable(wrong);
+  if (wrong !== undefined) throw refused(wrong);
   return {
     ...(isCrossTenant(scope, principal, tenant)
       ? { outcome: 'always_denied' }
@@ -180,8 +174,4 @@ function one(
 
 function lineOf({ line }: Found): Pick<Explanation, 'line'> {
   return line === undefined ? {} : { line: { ptype: line.ptype, values: line.values, place: line.place } };
-}
-
-export function unavailable(detail: string, cause?: unknown): PortcullisError {
-  return new PortcullisError('pdp_unavailable', undefined, { detail, ...(cause === undefined ? {} : { cause }) });
 }

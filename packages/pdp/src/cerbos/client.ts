@@ -13,7 +13,7 @@ import {
 } from '@portcullis/core';
 import { Circuit } from '../client/circuit.js';
 import { coalesced } from '../client/coalesced.js';
-import { unavailable } from '../unavailable.js';
+import { refused, unavailable } from '../unavailable.js';
 import {
   engineName,
   toDecisions,
@@ -114,8 +114,11 @@ export function cerbos(targets: string | readonly string[], options: CerbosOptio
             circuit.abandoned(admission);
             throw failed('the caller gave up', error);
           }
-          if (isRefusalOfTheQuestion(error)) circuit.succeeded(admission);
-          else circuit.failed(admission);
+          if (isRefusalOfTheQuestion(error)) {
+            circuit.succeeded(admission);
+            throw refused(`the engine refused the question: ${error.message}`, error);
+          }
+          circuit.failed(admission);
           if (controller.signal.aborted) throw failed(`no answer within ${String(deadlineMs)} ms`, error);
           if (!isTransportError(error)) throw failed('the engine failed', error);
         }
@@ -240,7 +243,7 @@ function isTransportError(error: unknown): boolean {
 }
 
 /** The engine is well and says that the question is not. */
-function isRefusalOfTheQuestion(error: unknown): boolean {
+function isRefusalOfTheQuestion(error: unknown): error is NotOK {
   return error instanceof NotOK && error.code === Status.INVALID_ARGUMENT;
 }
 

@@ -21,7 +21,7 @@ import {
 } from '@portcullis/core';
 import { whyUnsayable } from '../client/why-unsayable.js';
 import { obligationsOf } from '../obligations.js';
-import { unavailable } from '../unavailable.js';
+import { refused, unavailable } from '../unavailable.js';
 
 /** The name of the engine in decisions. */
 export const engineName = 'cerbos';
@@ -85,7 +85,7 @@ export function toResourceAttributes(
  */
 function requireSayable(what: string, attr: Attributes, texts: readonly string[]): void {
   const why = whyUnsayable(attr) ?? whyUnsayable(texts);
-  if (why !== undefined) throw unavailable(`the question cannot be asked: ${what} holds ${why}`);
+  if (why !== undefined) throw refused(`the question cannot be asked: ${what} holds ${why}`);
 }
 
 /**

@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { PortcullisError } from '@portcullis/core';
 import { circuitBreaker } from './circuit-breaker.js';
+import { refused } from '../unavailable.js';
 import { ask, away, never, planOf, TestEngine, unavailable } from './test-engine.js';
 
 describe('a circuit breaker', () => {
@@ -50,6 +51,13 @@ describe('a circuit breaker', () => {
     await expect(given).rejects.toMatchObject({ ...unavailable, detail: 'the caller gave up' });
     await expect(pdp.check(ask(), { signal: controller.signal })).rejects.toMatchObject(unavailable);
     expect(engine.asked).toHaveLength(1);
+    // What an engine of this package refuses needs no telling.
+    engine.before = () => {
+      throw refused('malformed');
+    };
+    const told = circuitBreaker(engine, { failures: 1, openMs: 60_000 });
+    for (let asked = 0; asked < 2; asked++)
+      await expect(told.check(ask())).rejects.toMatchObject({ detail: 'malformed' });
     const unsure = circuitBreaker(engine, { failures: 1, openMs: 60_000, counts: away });
     engine.before = away;
     await expect(unsure.check(ask())).rejects.toMatchObject({ detail: 'away' });

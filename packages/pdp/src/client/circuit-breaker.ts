@@ -4,7 +4,7 @@ import { askWithin } from './ask-within.js';
 import { atLeast } from '../at-least.js';
 import { Circuit, type CircuitState } from './circuit.js';
 import { tell } from './tell.js';
-import { isUnavailable, unavailable } from '../unavailable.js';
+import { isRefused, isUnavailable, unavailable } from '../unavailable.js';
 
 /** What `circuitBreaker` may be told. */
 export interface CircuitBreakerOptions {
@@ -15,8 +15,9 @@ export interface CircuitBreakerOptions {
   /** How long a question may take, in milliseconds. One that takes longer is a failure. @defaultValue 1000 */
   readonly deadlineMs?: number | undefined;
   /**
-   * Whether a `pdp_unavailable` counts. Say no to those that the engine answers to a question it does not like: else who
-   * can ask such questions can open the circuit for everybody. @defaultValue all count
+   * Whether a `pdp_unavailable` counts. Say no to those that your own engine answers to a question it does not like: else
+   * who can ask such questions can open the circuit for everybody. @defaultValue all but refusals by the engines of this
+   * package
    */
   readonly counts?: ((failure: PortcullisError) => boolean) | undefined;
   /** Is told of each change of the state. */
@@ -43,7 +44,7 @@ export interface CircuitBreakerOptions {
  * ```
  */
 export function circuitBreaker(pdp: PolicyDecisionPoint, options: CircuitBreakerOptions = {}): PolicyDecisionPoint {
-  const { counts = () => true, onState, now } = options;
+  const { counts = (failure) => !isRefused(failure), onState, now } = options;
   const deadlineMs = atLeast(1, 'deadlineMs', options.deadlineMs ?? 1000);
   const circuit = new Circuit(
     {

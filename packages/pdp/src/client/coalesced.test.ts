@@ -2,6 +2,7 @@ import { getEventListeners } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { coalesced } from './coalesced.js';
+import { refused } from '../unavailable.js';
 import { ask, away, ids, portOf, TestEngine, type Answer, unavailable } from './test-engine.js';
 
 describe('coalesced questions', () => {
@@ -64,6 +65,34 @@ describe('coalesced questions', () => {
     const [good, bad] = await Promise.allSettled([pdp.check(ask('a')), pdp.check(ask('a', ['bad']))]);
     expect(good).toMatchObject({ status: 'fulfilled' });
     expect(bad).toMatchObject({ reason: new TypeError('bad') });
+  });
+
+  it('are asked alone, once, when the engine refuses one of them', async () => {
+    const engine = new TestEngine();
+    const pdp = coalesced(engine);
+    const controller = new AbortController();
+    engine.before = ({ questions }) => {
+      controller.abort();
+      if (questions.some(({ resource }) => resource.id === 'bad')) throw refused('bad');
+    };
+    const settled = await Promise.allSettled([
+      pdp.check(ask('a', ['1', '2'])),
+      pdp.check(ask('a', ['bad'])),
+      pdp.check(ask('a', ['3']), controller),
+      pdp.check(ask('a', ['4'])),
+    ]);
+    expect(settled).toMatchObject([
+      { status: 'fulfilled' },
+      { reason: { ...unavailable, detail: 'bad' } },
+      { reason: { ...unavailable, detail: 'the caller gave up' } },
+      { status: 'fulfilled' },
+    ]);
+    expect(engine.asked.map(({ questions }) => questions.map(({ resource }) => resource.id))).toEqual([
+      ['1', '2', 'bad', '3', '4'],
+      ['1', '2'],
+      ['bad'],
+      ['4'],
+    ]);
   });
 
   it('fail when the engine answers one decision too few, or another than was asked', async () => {

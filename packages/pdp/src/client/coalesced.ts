@@ -4,7 +4,7 @@ import { askWithin } from './ask-within.js';
 import { atLeast } from '../at-least.js';
 import { canonicalKey, principalKey } from './canonical-key.js';
 import { whyUnsayable } from './why-unsayable.js';
-import { isUnavailable } from '../unavailable.js';
+import { isRefused, isUnavailable } from '../unavailable.js';
 
 /** What `coalesced` may be told. */
 export interface CoalescedOptions {
@@ -30,9 +30,9 @@ interface Batch {
  * Makes one check of all that one principal asks in the same turn of the event loop.
  *
  * Only questions whose engine would see the very same principal, scope and version are put together. Each caller gets the
- * decisions at its own places. A caller that gives up takes nobody along; when all have, the check is given up. A shared
- * check that fails as `pdp_unavailable` fails for all in it; after any other failure (a malformed question) each is
- * asked alone. It carries a request id only if all have the same.
+ * decisions at its own places. A caller that gives up takes nobody along; when all have, the check is given up. If the
+ * engine cannot answer a shared check, or not in time, it fails for all in it; if it refuses a question in it, each
+ * caller’s are asked alone, once. It carries a request id only if all have the same.
  *
  * @throws PortcullisError `config_invalid`, for a setting that is too small; from `check`, what the engine throws, and
  * `pdp_unavailable` where the engine answers something else than it was asked
@@ -94,7 +94,7 @@ function snapshot(request: CheckRequest): { readonly key: string; readonly reque
 }
 
 async function flush(pdp: PolicyDecisionPoint, all: readonly Waiting[]): Promise<void> {
-  const waiting = all.filter(({ options }) => options.signal?.aborted !== true);
+  const waiting = stillWaiting(all);
   const [first] = waiting;
   if (first === undefined) return;
   if (waiting.length === 1) {
@@ -115,9 +115,13 @@ async function flush(pdp: PolicyDecisionPoint, all: readonly Waiting[]): Promise
     let start = 0;
     for (const { request, resolve } of waiting) resolve(answer.slice(start, (start += request.questions.length)));
   } catch (error) {
-    if (isUnavailable(error)) for (const { reject } of waiting) reject(error);
-    else await Promise.all(waiting.map((caller) => alone(pdp, caller)));
+    if (isUnavailable(error) && !isRefused(error)) for (const { reject } of waiting) reject(error);
+    else await Promise.all(stillWaiting(waiting).map((caller) => alone(pdp, caller)));
   }
+}
+
+function stillWaiting(callers: readonly Waiting[]): readonly Waiting[] {
+  return callers.filter(({ options }) => options.signal?.aborted !== true);
 }
 
 async function alone(pdp: PolicyDecisionPoint, { request, options, resolve, reject }: Waiting): Promise<void> {

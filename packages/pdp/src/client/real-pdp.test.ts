@@ -95,6 +95,17 @@ describe('around real PDPs', () => {
     await pdp.close();
   });
 
+  it('a question that the PDP refuses fails alone', async () => {
+    const pdp = cerbos(own!.target, { coalesce: true });
+    const settled = await Promise.allSettled(['1', '', '2'].map((note) => pdp.check(ask('alice', [note]))));
+    expect(settled).toMatchObject([
+      { value: [[{ resource: { id: '1' }, effect: 'allow' }, { effect: 'deny' }]] },
+      { reason: { code: 'pdp_unavailable', detail: expect.stringContaining('refused the question') as string } },
+      { value: [[{ resource: { id: '2' }, effect: 'allow' }, { effect: 'deny' }]] },
+    ]);
+    await pdp.close();
+  });
+
   it('the next version of the policies can be tried as a shadow', async () => {
     const events: ShadowEvent[] = [];
     const pdp = shadow(shared(remote), { engine: shared(next!), onEvent: (event) => events.push(event) });

@@ -1,5 +1,5 @@
 import type { CheckRequest, Decision, Principal, Resource } from '@portcullis/core';
-import { unavailable } from '../../unavailable.js';
+import { refused } from '../../unavailable.js';
 import type { PrincipalValue } from '../cel/expression.js';
 import type { CelMap } from '../cel/cel-value.js';
 import type { Work } from '../cel/work.js';
@@ -44,7 +44,7 @@ export function check(
   const { table, revision: policyRevision, rejects } = rulebook;
   const policyVersion = request.policyVersion ?? rulebook.policyVersion;
   const wrong = malformation(request, policyVersion);
-  if (wrong !== undefined) throw unavailable(wrong);
+  if (wrong !== undefined) throw refused(wrong);
   const principal = principalOf(request.principal);
   const answering = { policyVersion, policyRevision, callId, startedAt, occasion };
   const { questions } = request;

@@ -1,5 +1,5 @@
 import type { Plan, PlanExpression, PlanRequest } from '@portcullis/core';
-import { unavailable } from '../../unavailable.js';
+import { refused, unavailable } from '../../unavailable.js';
 import type { AttributeSchema } from '../compile/table.js';
 import { AskedResource } from '../evaluate/asked-resource.js';
 import { breaks, principalOf, type Rulebook } from '../evaluate/check.js';
@@ -24,7 +24,7 @@ export function answerPlan(rulebook: Rulebook, request: PlanRequest, callId: str
   const policyVersion = request.policyVersion ?? rulebook.policyVersion;
   const resource = { kind, id: '*', tenant };
   const wrong = malformation({ ...request, questions: [{ resource, actions: [action] }] }, policyVersion);
-  if (wrong !== undefined) throw unavailable(wrong);
+  if (wrong !== undefined) throw refused(wrong);
   const question = new Question({
     principal: principalOf(request.principal),
     resource: new AskedResource({ ...resource, attr }),
