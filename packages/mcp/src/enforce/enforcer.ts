@@ -153,30 +153,26 @@ export function enforcer(options: EnforcerOptions): Enforcer {
     context: TenantContext,
     signal: AbortSignal | undefined,
   ): Promise<ReadonlySet<string>> {
-    const candidates = [...rules]
-      .filter(([name]) => isAllowedTool(name, context))
-      .map(([name, rule]) => ({ name, questions: visibilityQuestions(name, rule, context) }));
+    const candidates: Candidate[] = [];
+    const checks: Question[] = [];
     const plans = new Map<string, Promise<boolean>>();
-    for (const { questions } of candidates) {
-      for (const question of questions?.plan ?? []) {
+    for (const [name, rule] of rules) {
+      const questions = isAllowedTool(name, context) ? visibilityQuestions(name, rule, context) : undefined;
+      if (questions === undefined) continue;
+      const from = checks.length;
+      checks.push(...questions.check);
+      for (const question of questions.plan) {
         const key = planKey(question);
         if (!plans.has(key)) plans.set(key, possible(question, context, signal));
       }
+      candidates.push({ name, from, to: checks.length, plan: questions.plan });
     }
-    const [checked, planned] = await Promise.all([
-      permitted(
-        candidates.flatMap(({ questions }) => questions?.check ?? []),
-        context,
-        signal,
-      ),
-      Promise.all(plans.values()),
-    ]);
+    const [permissions, planned] = await Promise.all([permitted(checks, context, signal), Promise.all(plans.values())]);
     const outcomes = new Map([...plans.keys()].map((key, index) => [key, planned[index] === true]));
     const visible = new Set<string>();
-    for (const { name, questions } of candidates) {
-      const passes =
-        questions?.check.every((question) => checked.get(question) === true) === true &&
-        questions.plan.every((question) => outcomes.get(planKey(question)) === true);
+    for (const { name, from, to, plan } of candidates) {
+      let passes = plan.every((question) => outcomes.get(planKey(question)) === true);
+      for (let at = from; at < to; at++) passes &&= permissions[at] === true;
       if (passes) visible.add(name);
     }
     return visible;
@@ -191,42 +187,41 @@ export function enforcer(options: EnforcerOptions): Enforcer {
     questions: readonly Question[],
     context: TenantContext,
     signal: AbortSignal | undefined,
-  ): Promise<ReadonlyMap<Question, boolean>> {
-    const groups = new Map<string, Question[]>();
-    for (const question of pdp.prefersChecks === true ? [] : questions) {
-      if (question.subject !== undefined || question.context !== undefined || question.action.properties !== undefined)
-        continue;
-      const key = planKey({
-        kind: question.resource.type,
-        action: question.action.name,
-        attr: question.resource.properties,
-      });
+  ): Promise<readonly boolean[]> {
+    const answers = pdp.prefersChecks === true ? [] : await plannedAnswers(questions, context, signal);
+    const open = questions.filter((_question, index) => answers[index] === undefined);
+    const decisions = await ask(pdp, open, context, signal);
+    let next = 0;
+    return questions.map((_question, index) => answers[index] ?? decisions[next++]?.effect === 'allow');
+  }
+
+  /** What query plans say of questions that differ in the id alone; nothing of the others. */
+  async function plannedAnswers(
+    questions: readonly Question[],
+    context: TenantContext,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly (boolean | undefined)[]> {
+    const groups = new Map<string, { readonly asked: PlanQuestion; readonly positions: number[] }>();
+    for (const [position, { subject, context: circumstances, action, resource }] of questions.entries()) {
+      if (subject !== undefined || circumstances !== undefined || action.properties !== undefined) continue;
+      const asked = { kind: resource.type, action: action.name, attr: resource.properties };
+      const key = planKey(asked);
       const group = groups.get(key);
-      if (group === undefined) groups.set(key, [question]);
-      else group.push(question);
+      if (group === undefined) groups.set(key, { asked, positions: [position] });
+      else group.positions.push(position);
     }
-    const answers = new Map<Question, boolean>();
+    const answers: (boolean | undefined)[] = questions.map(() => undefined);
     await Promise.all(
       [...groups.values()]
-        .filter((group) => group.length >= planFrom)
-        .map(async (group) => {
-          const [first] = group;
-          if (first === undefined) return;
-          const plan = await askPlan(
-            pdp,
-            { kind: first.resource.type, action: first.action.name, attr: first.resource.properties },
-            context,
-            signal,
-          );
-          for (const question of group) {
-            const answer = planAnswer(plan, question, context);
-            if (answer !== undefined) answers.set(question, answer);
+        .filter(({ positions }) => positions.length >= planFrom)
+        .map(async ({ asked, positions }) => {
+          const plan = await askPlan(pdp, asked, context, signal);
+          for (const position of positions) {
+            const question = questions[position];
+            if (question !== undefined) answers[position] = planAnswer(plan, question, context);
           }
         }),
     );
-    const open = questions.filter((question) => !answers.has(question));
-    const decisions = await ask(pdp, open, context, signal);
-    open.forEach((question, index) => answers.set(question, decisions[index]?.effect === 'allow'));
     return answers;
   }
 
@@ -241,10 +236,7 @@ export function enforcer(options: EnforcerOptions): Enforcer {
   return {
     visibleTools,
     possible,
-    async allowed(questions, context, signal) {
-      const answers = await permitted(questions, context, signal);
-      return questions.map((question) => answers.get(question) === true);
-    },
+    allowed: permitted,
     async decide(request, exchange, server) {
       const decisions: Decision[] = [];
       const seen: { tool?: string } = {};
@@ -261,6 +253,14 @@ export function enforcer(options: EnforcerOptions): Enforcer {
       return recorded;
     },
   };
+}
+
+/** A tool that may be shown: which of the checks are its own, and its plans. */
+interface Candidate {
+  readonly name: string;
+  readonly from: number;
+  readonly to: number;
+  readonly plan: readonly PlanQuestion[];
 }
 
 /** From how many questions of one kind and action on a plan is asked for: it costs about as much as two checks. */

@@ -1,6 +1,7 @@
 import type { Evaluate } from './expression.js';
 import type { Kind } from './kind.js';
 import { mapOfEntries } from './keyed-map.js';
+import { constant } from './literal.js';
 import type { Typed } from './typed.js';
 import { Unsupported } from './unsupported.js';
 import { failed, type CelValue } from './cel-value.js';
@@ -12,7 +13,10 @@ export const aggregate = {
   list: (items: readonly Typed[]): Typed => {
     const [first, ...others] = items;
     const item = others.every(({ kind }) => kind === first?.kind) ? first?.kind : undefined;
-    return { evaluate: list(items.map(({ evaluate }) => evaluate)), kind: 'list', item };
+    const values = items.flatMap(({ constant: value }) => (value === undefined ? [] : [value]));
+    return values.length === items.length
+      ? { ...constant(values, 'list'), item }
+      : { evaluate: list(items.map(({ evaluate }) => evaluate)), kind: 'list', item };
   },
   map: (entries: readonly (readonly [Typed, Typed])[]): Typed => {
     for (const [{ kind }] of entries)

@@ -3,8 +3,8 @@ import type { Kind } from './kind.js';
 import { binaryOperators } from './operators.js';
 import { joinedItem, type Typed } from './typed.js';
 import { Unsupported } from './unsupported.js';
-import { failed } from './cel-value.js';
-import { equals, freeText } from './value.js';
+import { failed, type CelValue } from './cel-value.js';
+import { equals, freeText, isList } from './value.js';
 
 const numbers: ReadonlySet<Kind> = new Set<Kind>(['int', 'uint', 'double']);
 const ordered: ReadonlySet<Kind> = new Set<Kind>([
@@ -25,6 +25,7 @@ export function binary(operator: string, left: Typed, right: Typed): Typed {
     throw new Unsupported(`the operator \`${operator}\` does not take (${left.kind}, ${right.kind})`);
   const [one, other] = [left.evaluate, right.evaluate];
   if (operator === '==') return { evaluate: equality(one, other), kind };
+  if (operator === 'in' && isTexts(right.constant)) return { evaluate: amongTexts(one, new Set(right.constant)), kind };
   return {
     evaluate: (activation) => {
       const first = one(activation);
@@ -51,6 +52,20 @@ function equality(left: Evaluate, right: Evaluate): Evaluate {
     if (typeof one === 'boolean') return one === other;
     if (typeof one === 'string' && one.length < freeText) return one === other;
     return equals(one, other, activation.work);
+  };
+}
+
+function isTexts(value: CelValue | undefined): value is readonly string[] {
+  return value !== undefined && isList(value) && value.every((item) => typeof item === 'string');
+}
+
+/** Whether a value is one of the texts that an expression lists: how many they are costs nothing. */
+function amongTexts(item: Evaluate, texts: ReadonlySet<CelValue>): Evaluate {
+  return (activation) => {
+    const value = item(activation);
+    if (value === failed) return failed;
+    if (typeof value === 'string' && value.length >= freeText) activation.work.spendText(value.length);
+    return texts.has(value);
   };
 }
 

@@ -52,5 +52,5 @@ function bytes(value: Uint8Array, source: string): Typed {
 }
 
 export function constant(value: CelValue, kind: Kind): Typed {
-  return { evaluate: () => value, kind };
+  return { evaluate: () => value, kind, constant: value };
 }

@@ -1,4 +1,5 @@
 import type { Evaluate } from './expression.js';
+import type { CelValue } from './cel-value.js';
 import type { Kind } from './kind.js';
 
 /** A part of an expression, and what is known of its value before there is one. */
@@ -7,6 +8,8 @@ export interface Typed {
   readonly kind: Kind;
   /** What is known of the items of a list, or believed: see {@link joinedItem}. */
   readonly item?: Kind | undefined;
+  /** Its value, where it is a literal; nobody changes it. */
+  readonly constant?: CelValue | undefined;
 }
 
 /**

@@ -9,7 +9,7 @@ import { readAttributes } from './attributes.js';
 import { decide, type Verdict } from './decide.js';
 import { toDecisions } from './decisions.js';
 import { effectiveRoles } from './effective-roles.js';
-import { groundOf, type Ground } from './ground.js';
+import { groundOf, scopesFor, type Ground, type Scopes } from './ground.js';
 import { payForPatterns } from './look-up.js';
 import { Occasion } from './occasion.js';
 import { Question } from './question.js';
@@ -46,15 +46,21 @@ export function check(
   const wrong = malformation(request, policyVersion);
   if (wrong !== undefined) throw refused(wrong);
   const principal = principalOf(request.principal);
-  const answering = { policyVersion, policyRevision, callId, startedAt, occasion };
   const { questions } = request;
-  // Filled by its length: lists that grow, and what goes through them by functions, cost as much as deciding.
-  const answers = new Array<readonly Decision[]>(questions.length);
+  const scopes = scopesFor(table, request.scope);
+  // Filled by their length: lists that grow, and what goes through them by functions, cost as much as deciding.
+  const verdicts = new Array<readonly Verdict[]>(questions.length);
   let at = 0;
   for (const { resource, actions } of questions) {
     const question = questionFor(rulebook, request, principal, resource, occasion);
-    answers[at++] = toDecisions(resource, actions, verdictsOn(table, question, actions, rejects), answering);
+    verdicts[at++] = verdictsOn(table, question, actions, rejects, scopes);
   }
+  const durationMs = performance.now() - startedAt;
+  const answering = { policyVersion, policyRevision, callId, durationMs, occasion };
+  const answers = new Array<readonly Decision[]>(questions.length);
+  at = 0;
+  for (const { resource, actions } of questions)
+    answers[at] = toDecisions(resource, actions, verdicts[at++] ?? [], answering);
   return answers;
 }
 
@@ -85,8 +91,8 @@ export function principalOf(principal: Principal): PrincipalValue {
 }
 
 /** Where a question is answered; from here on, it may be asked which derived roles are effective. */
-export function groundFor(table: Table, question: Question): Ground {
-  const ground = groundOf(table, question);
+export function groundFor(table: Table, question: Question, scopes?: Scopes): Ground {
+  const ground = groundOf(table, question, scopes);
   if (table.readsRuntime) question.findEffectiveRoles = () => effectiveRoles(ground, question);
   return ground;
 }
@@ -97,8 +103,9 @@ export function verdictsOn(
   question: Question,
   actions: readonly string[],
   rejects: boolean,
+  scopes?: Scopes,
 ): readonly Verdict[] {
-  const ground = groundFor(table, question);
+  const ground = groundFor(table, question, scopes);
   if (rejects && breaksSchemas(ground, question, actions))
     return actions.map(() => ({ effect: 'deny', policy: ground.resourcePolicy, scope: '', outputs: [] }));
   const verdicts = new Array<Verdict>(actions.length);

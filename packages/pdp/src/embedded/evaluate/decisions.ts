@@ -15,8 +15,8 @@ export interface Answering {
   readonly policyVersion: string;
   readonly policyRevision: string;
   readonly callId: string;
-  /** As `performance.now()` gives it. */
-  readonly startedAt: number;
+  /** How long it took to decide on all of them. */
+  readonly durationMs: number;
   readonly occasion: Occasion;
 }
 
@@ -27,11 +27,10 @@ export function toDecisions(
   { kind, id }: Resource,
   actions: readonly Action[],
   verdicts: readonly Verdict[],
-  { policyVersion, policyRevision, callId, startedAt, occasion }: Answering,
+  { policyVersion, policyRevision, callId, durationMs, occasion }: Answering,
 ): readonly Decision[] {
   // An output that could not be computed may have been an obligation, on whichever action.
   const isBroken = verdicts.some(hasFailedOutput);
-  const durationMs = performance.now() - startedAt;
   const decisions = new Array<Decision>(actions.length);
   for (let position = 0; position < actions.length; position++) {
     const [action, verdict] = [actions[position], verdicts[position]];

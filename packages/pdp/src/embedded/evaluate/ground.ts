@@ -7,14 +7,17 @@ import type { Question } from './question.js';
 /** The version that role policies are of. */
 const rolePolicyVersion = 'default';
 
+/** The most specific scopes with policies; the others are above them. */
+export interface Scopes {
+  readonly principalScope: PrincipalScope | undefined;
+  readonly resourceScope: ResourceScope | undefined;
+}
+
 /** Where a question is answered: what of the table can concern it. */
-export interface Ground {
+export interface Ground extends Scopes {
   readonly table: Table;
   readonly version: string;
   readonly kind: string;
-  /** The most specific scope with policies; the others are above it. */
-  readonly principalScope: PrincipalScope | undefined;
-  readonly resourceScope: ResourceScope | undefined;
   /** What that scope says of the kind. */
   readonly rules: KindRules | undefined;
   /** The roles that a role stands for in the scope of the question. */
@@ -29,11 +32,25 @@ export interface Ground {
   readonly payer: Payer;
 }
 
-/** Looks up what of the table can concern a question. */
-export function groundOf(table: Table, question: Question): Ground {
+/** Which scopes questions of a scope are answered from. */
+export function scopesFor({ principalScopes, resourceScopes }: Table, scope: string): Scopes {
+  return {
+    principalScope: nearestScope(principalScopes, scope),
+    resourceScope: nearestScope(resourceScopes, scope),
+  };
+}
+
+/**
+ * Looks up what of the table can concern a question.
+ *
+ * @param scopes - those of the question's scope, for whoever has several questions of one
+ */
+export function groundOf(
+  table: Table,
+  question: Question,
+  { principalScope, resourceScope }: Scopes = scopesFor(table, question.scope),
+): Ground {
   const { resource, scope, policyVersion: version } = question;
-  const resourceScope = nearestScope(table.resourceScopes, scope);
-  const principalScope = nearestScope(table.principalScopes, scope);
   // The table's names are as Cerbos writes them: a kind that is found by its own is such a name.
   const found = resourceScope === undefined ? undefined : kindRulesIn(resourceScope, version, resource.kind);
   const kind = found === undefined ? sanitized(resource.kind) : resource.kind;
