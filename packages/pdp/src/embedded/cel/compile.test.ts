@@ -116,6 +116,13 @@ const asInCerbos: readonly (readonly [string, Json | undefined])[] = [
   ['has(R.scope) || has(request.aux_data)', false],
   ['G.region + string(G.missing == null)', 'eutrue'],
   ['"owner" in runtime.effectiveDerivedRoles', true],
+  // Lists of literals: of texts they are looked up, and none is changed by who reads it.
+  ['["a", "b", "z"].map(v, v in ["a", "b"])', [true, true, false]],
+  ['[dyn(1), dyn(null), dyn(["a"]), dyn("a")].map(v, v in ["a"])', [false, false, false, true]],
+  ['"a" in [] || 1 in []', false],
+  ['dyn("1") in [dyn("2"), dyn(1)] || dyn(1) in [dyn("1"), dyn(1.0)]', true],
+  ['R.attr.missing in ["a"]', undefined],
+  ['[1, 2].map(i, [3, 1, 2].sort()[0] + [3, 1, 2][0])', [4, 4]],
   ['request.auxData.jwt', {}],
   // Hierarchies, workloads, addresses.
   ['hierarchy("a.b").commonAncestors(hierarchy("a.c")) == hierarchy("a")', true],

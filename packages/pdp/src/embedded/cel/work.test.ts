@@ -45,6 +45,7 @@ function billOf(text: string): number {
 
 /** What each costs at least, in steps: every part of it is paid for, and no part of what is looked at is free. */
 const prices: readonly (readonly [number, string])[] = [
+  [1000, 'R.attr.text in ["x", "y"]'],
   [1001, 'R.attr.text.startsWith(R.attr.same)'],
   [1001, 'R.attr.text.endsWith(R.attr.same)'],
   [1001, 'R.attr.text.contains("y")'],
