@@ -24,15 +24,33 @@ export function redact(value: unknown, maxText = 2000): unknown {
     if (depth > 16) return redacted;
     if (Array.isArray(item)) return item.map((member) => visit(member, depth + 1));
     if (typeof item === 'object' && item !== null) {
-      return Object.fromEntries(
-        Object.entries(item).map(([name, member]) => [
-          redactText(name),
-          secretName.test(name) ? redacted : visit(member, depth + 1),
-        ]),
-      );
+      const members = Object.entries(item);
+      for (const member of members) {
+        const { shown, isSecret } = nameOf(member[0]);
+        member[0] = shown;
+        member[1] = isSecret ? redacted : visit(member[1], depth + 1);
+      }
+      return Object.fromEntries(members);
     }
     return typeof item === 'bigint' ? String(item) : item;
   }
+}
+
+interface Name {
+  readonly shown: string;
+  readonly isSecret: boolean;
+}
+
+/** Names are looked at once: records have the same ones again and again. What callers make up has its bound. */
+const names = new Map<string, Name>();
+const maxNames = 1000;
+
+function nameOf(name: string): Name {
+  const known = names.get(name);
+  if (known !== undefined) return known;
+  const found = { shown: redactText(name), isSecret: secretName.test(name) };
+  if (names.size < maxNames && name.length <= 100) names.set(name, found);
+  return found;
 }
 
 /** The same for a JSON value, which it leaves one. */
@@ -51,10 +69,11 @@ const attributeValue: z.ZodType<AttributeValue> = z.lazy(() =>
   ]),
 );
 
-/** What every secret that is looked for has in it. */
+/** What every secret that is looked for has in it, and how long it is at least: `basic ` and six characters. */
 const suspicious = /eyJ|bearer|basic|PRIVATE KEY/i;
+const shortest = 12;
 
 function redactText(text: string): string {
-  if (!suspicious.test(text)) return text;
+  if (text.length < shortest || !suspicious.test(text)) return text;
   return text.replace(jwt, redacted).replace(bearer, `$1 ${redacted}`).replace(pem, redacted);
 }

@@ -21,7 +21,7 @@ function refuseDuplicateNames(text: string, maxDepth: number): void {
       const end = endOfString(text, at);
       const names = open.at(-1);
       if (names !== undefined && nextIsColon(text, end)) {
-        const name = JSON.parse(text.slice(at, end)) as string;
+        const name = nameAt(text, at, end);
         if (names.has(name)) throw new SyntaxError(`duplicate member name ${JSON.stringify(name.slice(0, 80))}`);
         names.add(name);
       }
@@ -35,6 +35,7 @@ function refuseDuplicateNames(text: string, maxDepth: number): void {
   }
 }
 
+const space = 0x20;
 const quote = 0x22;
 const backslash = 0x5c;
 const openBrace = 0x7b;
@@ -43,14 +44,21 @@ const openBracket = 0x5b;
 const closeBracket = 0x5d;
 const colon = 0x3a;
 
+/** Two ways to write one name are one name; most are written without an escape. */
+function nameAt(text: string, start: number, end: number): string {
+  const name = text.slice(start + 1, end - 1);
+  return name.includes('\\') ? (JSON.parse(text.slice(start, end)) as string) : name;
+}
+
 function endOfString(text: string, start: number): number {
   let at = start + 1;
   while (text.charCodeAt(at) !== quote) at += text.charCodeAt(at) === backslash ? 2 : 1;
   return at + 1;
 }
 
+/** In valid JSON, what comes before is white space. */
 function nextIsColon(text: string, from: number): boolean {
   let at = from;
-  while (/\s/.test(text.charAt(at))) at++;
+  while (text.charCodeAt(at) <= space) at++;
   return text.charCodeAt(at) === colon;
 }
