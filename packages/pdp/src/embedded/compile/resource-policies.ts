@@ -8,7 +8,7 @@ import { policyName, sanitized } from './names.js';
 import { distinctRoles, needsConsent, outputsAt, withConsent } from './rules.js';
 import { policySchemas } from './schemas.js';
 import { resourceScope } from './scopes.js';
-import type { ByRole, DerivedRoleIn, KindRules, Row, Table } from './table.js';
+import type { ByRole, DerivedRoleIn, KindRules, Table } from './table.js';
 
 /** What the policies of a folder share. */
 export interface Shared {
@@ -59,7 +59,8 @@ export function addResourcePolicy(table: Table, place: Place, policy: ResourcePo
     for (const action of new Set(rule.actions)) {
       const byRole = entryOf(kindRules.actions, action, (): ByRole => new Map());
       for (const [role, derivedRole] of rolesOf(place, path, rule, policy, shared))
-        valueOf(byRole, role, (): Row[] => []).push({ ...row, derivedRole });
+        // A list that is made anew is as long as it has to be; one that grows has room for seventeen.
+        byRole.set(role, [...(byRole.get(role) ?? []), { ...row, derivedRole }]);
     }
   }
   return policyNameText;

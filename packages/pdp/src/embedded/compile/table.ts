@@ -52,7 +52,7 @@ export interface ByName<T> {
 }
 
 /** Rows by role; `*` is everybody's. */
-export type ByRole = Map<string, Row[]>;
+export type ByRole = Map<string, readonly Row[]>;
 
 /** A rule of a role policy: what a role may do with a kind at all. */
 export interface AllowRule extends ConditionIn {
