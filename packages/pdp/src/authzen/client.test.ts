@@ -198,6 +198,9 @@ describe('a PDP that leads elsewhere', () => {
     ['a batch endpoint at another origin', () => ({ access_evaluations_endpoint: 'http://169.254.169.254/latest' })],
     ['an endpoint at another port', () => ({ access_evaluation_endpoint: 'http://127.0.0.1:1/one' })],
     ['an endpoint with credentials', () => ({ access_evaluation_endpoint: origin.replace('//', '//me:pw@') })],
+    ['an endpoint with a user', () => ({ access_evaluation_endpoint: origin.replace('//', '//me@') })],
+    ['an endpoint with a password', () => ({ access_evaluation_endpoint: origin.replace('//', '//:pw@') })],
+    ['an endpoint with a fragment', () => ({ access_evaluation_endpoint: `${origin}/one#two` })],
     ['an endpoint that is no URL', () => ({ access_evaluation_endpoint: '/one' })],
     ['another PDP', () => ({ policy_decision_point: 'https://evil.example' })],
     ['no PDP', () => ({ policy_decision_point: undefined })],
@@ -234,6 +237,43 @@ describe('a PDP that leads elsewhere', () => {
       ['/.well-known/authzen-configuration', undefined],
       ['/moved', 'Bearer secret'],
     ]);
+    await pdp.close();
+  });
+
+  it('is asked at the same place again after a failure, and where its place is set, whatever it answers', async () => {
+    const answers = async (pdp: PolicyDecisionPoint, status: number): Promise<readonly string[]> => {
+      received = [];
+      reply = (response, { path }) => {
+        if (path.startsWith('/.well-known')) say(response, metadata());
+        else say(response, '{"decision":true}', status);
+      };
+      for (let times = 0; times < 2; times++) await expect(pdp.check(question)).rejects.toBeDefined();
+      await pdp.close();
+      return received.map(({ path }) => path);
+    };
+    expect(await answers(authzen({ discovery: origin }), 503)).toEqual([
+      '/.well-known/authzen-configuration',
+      '/one',
+      '/one',
+    ]);
+    expect(await answers(authzen({ url: origin }), 404)).toEqual(['/access/v1/evaluation', '/access/v1/evaluation']);
+  });
+
+  it.each([
+    ['at once, where it takes batches', {}, ['/many']],
+    ['one by one, where it takes none', { access_evaluations_endpoint: undefined }, ['/one', '/one']],
+  ])('is asked %s', async (_name, more, paths) => {
+    reply = (response, { path }) => {
+      if (path.startsWith('/.well-known')) say(response, metadata(more));
+      else
+        say(response, path === '/one' ? '{"decision":true}' : '{"evaluations":[{"decision":true},{"decision":true}]}');
+    };
+    const pdp = authzen({ discovery: origin });
+    const [decisions = []] = await pdp.check(twice);
+    expect(decisions.map(({ effect, action }) => `${effect} ${action}`)).toEqual(['allow read', 'allow write']);
+    expect(received.slice(1).map(({ path }) => path)).toEqual(paths);
+    if (paths.length === 1)
+      expect(received[1]?.body).toMatchObject({ options: { evaluations_semantic: 'execute_all' } });
     await pdp.close();
   });
 
@@ -275,10 +315,27 @@ describe('a question', () => {
     });
   });
 
+  it('is of the policy version that it names, else of the one that is set', async () => {
+    const pdp = ask({ policyVersion: 'v2' });
+    await pdp.check(question);
+    await pdp.check({ ...question, policyVersion: 'v3' });
+    expect(received.map(({ body }) => body)).toMatchObject(
+      ['v2', 'v3'].map((version) => ({ resource: { properties: { 'cerbos.policyVersion': version } } })),
+    );
+  });
+
   it('never says that the resource is another tenant’s than it is', async () => {
     const forged = { ...resource, attr: { tenant: 'globex' } };
     await ask().check({ ...question, questions: [{ resource: forged, actions: ['read'] }] });
     expect(received[0]?.body).toMatchObject({ resource: { properties: { tenant: 'acme' } } });
+  });
+
+  it.each([
+    ['no role', []],
+    ['an empty role', ['']],
+  ])('says that somebody with %s has the role of nobody', async (_name, roles) => {
+    await ask().check({ ...question, principal: { ...principal, roles } });
+    expect(received[0]?.body).toMatchObject({ subject: { properties: { 'cerbos.roles': [noRole] } } });
   });
 
   it('says the same of nobody’s role as the other client of Cerbos', () => {
@@ -302,9 +359,16 @@ describe('a question', () => {
     expect(received).toEqual([]);
   });
 
-  it('is not asked in a scope, or of a version, with half a character in it', async () => {
-    for (const more of [{ scope: 'acme\ud800' }, { policyVersion: '\udc00' }])
-      await expect(ask().check({ ...question, ...more })).rejects.toMatchObject({ code: 'pdp_unavailable' });
+  it.each<[string, Partial<CheckRequest>]>([
+    ['a scope', { scope: 'acme\ud800' }],
+    ['a policy version', { policyVersion: '\udc00' }],
+    ['an id of the principal', { principal: { ...principal, id: 'a\ud800' } }],
+    ['a role', { principal: { ...principal, roles: ['member', '\ud800'] } }],
+    ['an action', { questions: [{ resource, actions: ['read', 're\udc00ad'] }] }],
+    ['a kind', { questions: [{ resource: { ...resource, kind: '\ud800' }, actions: ['read'] }] }],
+    ['an id', { questions: [{ resource: { ...resource, id: '\ud800' }, actions: ['read'] }] }],
+  ])('is not asked with %s that has half a character in it', async (_name, more) => {
+    await expect(ask().check({ ...question, ...more })).rejects.toMatchObject({ code: 'pdp_unavailable' });
     expect(received).toEqual([]);
   });
 
@@ -321,9 +385,11 @@ describe('a question', () => {
     expect(received[0]?.headers['x-request-id']).toMatch(/^[\da-f-]{36}$/);
   });
 
-  it('is not sent when there is nothing to ask', async () => {
-    expect(await ask().check({ ...question, questions: [] })).toEqual([]);
-    expect(await ask().check({ ...question, questions: [{ resource, actions: [] }] })).toEqual([[]]);
+  it('is not sent when there is nothing to ask, nor is it found out where', async () => {
+    for (const pdp of [ask(), authzen({ discovery: origin })]) {
+      expect(await pdp.check({ ...question, questions: [] })).toEqual([]);
+      expect(await pdp.check({ ...question, questions: [{ resource, actions: [] }] })).toEqual([[]]);
+    }
     expect(received).toEqual([]);
   });
 
@@ -501,6 +567,11 @@ describe('a token', () => {
     expect(received.map(({ headers }) => headers.authorization)).toEqual(['Bearer t1', 'Bearer t2']);
   });
 
+  it.each(['authorization', 'Authorization'])('stands instead of a header `%s`', async (name) => {
+    await ask({ token: () => 't', headers: () => ({ [name]: 'Bearer other' }) }).check(question);
+    expect(received[0]?.headers.authorization).toBe('Bearer t');
+  });
+
   it('that is empty or malformed sends no question, and is in no error', async () => {
     for (const token of ['', 's3cr3t\nx: y', 's3cr3t\u2603']) {
       const error: unknown = await ask({ token: () => token })
@@ -518,13 +589,21 @@ describe('the place of a PDP', () => {
     ['no URL', 'pdp.example.com'],
     ['http beyond this machine', 'http://pdp.example.com'],
     ['http to a name that looks like this machine', 'http://localhost.example.com'],
+    ['http to a name that ends like this machine', 'http://notlocalhost'],
     ['another scheme', 'ftp://pdp.example.com'],
+    ['another scheme on this machine', 'ftp://localhost'],
     ['credentials', 'https://me:pw@pdp.example.com'],
+    ['a user', 'https://me@pdp.example.com'],
+    ['a password', 'https://:pw@pdp.example.com'],
     ['a query', 'https://pdp.example.com/?a=b'],
     ['a fragment', 'https://pdp.example.com/#'],
   ])('is refused with %s', (_name, url) => {
     expect(() => authzen({ url })).toThrow(expect.objectContaining({ code: 'config_invalid' }) as Error);
     expect(() => authzen({ discovery: url })).toThrow(expect.objectContaining({ code: 'config_invalid' }) as Error);
+  });
+
+  it.each(['localhost:8080', '127.0.0.1', '127.0.0.2', '[::1]:3593'])('may be http on this machine: %s', (host) => {
+    expect(() => authzen({ url: `http://${host}` })).not.toThrow();
   });
 
   it('may be http beyond this machine only where that is said aloud', () => {

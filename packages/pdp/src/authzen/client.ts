@@ -121,10 +121,9 @@ export function authzen(options: AuthzenOptions): PolicyDecisionPoint {
 
   async function headers(): Promise<Headers> {
     const more = (await options.headers?.()) ?? {};
-    if (options.token === undefined) return toHeaders(more);
-    const token = await options.token();
+    const token = await options.token?.();
     if (token === '') throw unavailable('there is no token for the PDP');
-    return toHeaders({ ...more, authorization: `Bearer ${token}` });
+    return toHeaders(more, token);
   }
 
   async function send(call: Call, url: string, body: unknown, requestId: string) {
@@ -138,13 +137,18 @@ export function authzen(options: AuthzenOptions): PolicyDecisionPoint {
     }
   }
 
-  async function ask(call: Call, batch: readonly Evaluation[], requestId: string): Promise<readonly Decision[]> {
+  /** Where there is no endpoint for batches, each is of one evaluation. */
+  async function ask(
+    call: Call,
+    { evaluation, evaluations = evaluation }: Endpoints,
+    batch: readonly Evaluation[],
+    requestId: string,
+  ): Promise<readonly Decision[]> {
     const startedAt = performance.now();
     const about = (): AboutCall => ({ ...call.about, durationMs: performance.now() - startedAt });
     const context = { [wireNames.includeMeta]: true, [wireNames.requestId]: requestId };
-    const { evaluation, evaluations } = await endpoints(call);
     const [first] = batch;
-    if (first !== undefined && (batch.length === 1 || evaluations === undefined)) {
+    if (first !== undefined && batch.length === 1) {
       const { action, resource } = first;
       return [
         readSingle(
@@ -160,19 +164,19 @@ export function authzen(options: AuthzenOptions): PolicyDecisionPoint {
       options: { evaluations_semantic: 'execute_all' },
       evaluations: batch.map(({ action, resource }) => ({ action, resource })),
     };
-    return readBatch(batch, await send(call, evaluations ?? evaluation, body, requestId), about());
+    return readBatch(batch, await send(call, evaluations, body, requestId), about());
   }
 
   async function askAll(call: Call, evaluations: readonly Evaluation[]): Promise<ReadonlyMap<Evaluation, Decision>> {
-    const size = (await endpoints(call)).evaluations === undefined ? 1 : maxEvaluations;
-    const batches = batchesOf(evaluations, size);
+    const place = await endpoints(call);
+    const batches = batchesOf(evaluations, place.evaluations === undefined ? 1 : maxEvaluations);
     const decided = new Map<Evaluation, Decision>();
     const queue = [...batches.entries()];
     const worker = async (): Promise<void> => {
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
         const [index, batch] = next;
         const requestId = batches.length === 1 ? call.about.callId : `${call.about.callId}.${String(index)}`;
-        const decisions = await ask(call, batch, requestId);
+        const decisions = await ask(call, place, batch, requestId);
         decisions.forEach((decision, position) => {
           const evaluation = batch[position];
           if (evaluation !== undefined) decided.set(evaluation, decision);
@@ -241,9 +245,11 @@ function inPlace(
 }
 
 /** The error of `Headers` repeats the value that it refuses, which may be a token: it is no cause. */
-function toHeaders(record: HeadersRecord): Headers {
+function toHeaders(record: HeadersRecord, token: string | undefined): Headers {
   try {
-    return new Headers(record);
+    const headers = new Headers(record);
+    if (token !== undefined) headers.set('authorization', `Bearer ${token}`);
+    return headers;
   } catch {
     throw unavailable('a header for the PDP is malformed');
   }

@@ -36,7 +36,6 @@ export function toSubject({ principal, scope }: CheckRequest, policyVersion: str
  */
 export function toEvaluations({ questions, scope }: CheckRequest, policyVersion: string): readonly Evaluation[] {
   return questions.flatMap(({ resource, actions }, question) => {
-    if (actions.length === 0) return [];
     const wire = toResource(resource, scope, policyVersion);
     return actions.map((name) => ({ action: { name: sayable(name, 'an action') }, resource: wire, question }));
   });
