@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { cp, lstat, mkdir, stat } from 'node:fs/promises';
 import { relative } from 'node:path';
 import { PortcullisError } from '@portcullis/core';
-import { lintPolicies, type PolicyFinding } from '../policies/lint.js';
+import { warningsOf, type PolicyFinding } from '../policies/lint.js';
 import { linkedFolder, readPolicies } from '../policies/read.js';
 import { revisionOfFolder } from '../policies/revision.js';
 
@@ -35,16 +35,9 @@ export async function takeSnapshot(
     if (cause instanceof PortcullisError) throw cause;
     throw new PortcullisError('policies_invalid', `the policy folder \`${source}\` cannot be read`, { cause });
   });
-  const findings = lintPolicies(await readPolicies(target));
-  const errors = allowWideningScopes ? [] : findings.filter(({ severity }) => severity === 'error');
-  if (errors.length > 0)
-    throw new PortcullisError('policies_invalid', errors.map(({ file, message }) => `${file}: ${message}`).join('\n'));
+  const warnings = warningsOf(await readPolicies(target), allowWideningScopes);
   await compile(binary, target);
-  return {
-    folder: target,
-    revision: await revisionOfFolder(target),
-    warnings: findings.filter(({ severity }) => severity === 'warning'),
-  };
+  return { folder: target, revision: await revisionOfFolder(target), warnings };
 }
 
 /** A link to a file becomes one; a link to a folder is refused, as everywhere, unless it is hidden from the engine. */

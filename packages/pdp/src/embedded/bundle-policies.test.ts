@@ -48,13 +48,14 @@ async function refusalOf(options: BundleOptions): Promise<string> {
 
 const note = { apiVersion: 'api.cerbos.dev/v1', resourcePolicy: { resource: 'note', version: 'default', rules: [] } };
 /** A bundle as somebody may write it who is not us. */
-function made(document: unknown): string {
+function made(document: unknown, more: object = {}): string {
   const contents = { documents: [document], schemas: new Map<string, unknown>() };
   return JSON.stringify({
     format: 'portcullis-policies/1',
     revision: revisionOf(contents),
     policies: [{ file: 'note.yaml', document }],
     schemas: {},
+    ...more,
   });
 }
 
@@ -92,11 +93,17 @@ describe('a bundle', () => {
   });
 
   it.each([
-    ['no JSON', '{'],
-    ['something else', '{"format":"other"}'],
-    ['another version', '{"format":"portcullis-policies/2","revision":"","policies":[],"schemas":{}}'],
-  ])('is refused if it is %s', async (_what, text) => {
-    expect(await refusalOf({ bundle: text })).toMatch(/bundle/);
+    ['no JSON', '{', /no JSON/],
+    ['something else', '{"format":"other"}', /malformed/],
+    ['of another version', made(note, { format: 'portcullis-policies/2' }), /another version/],
+    ['one with more in it', made(note, { overrides: [] }), /malformed/],
+    [
+      'one with more said of a policy',
+      made(note, { policies: [{ file: 'note.yaml', document: note, scope: 'acme' }] }),
+      /malformed/,
+    ],
+  ])('is refused if it is %s', async (_what, text, message) => {
+    expect(await refusalOf({ bundle: text })).toMatch(message);
   });
 
   it.each([
@@ -106,6 +113,7 @@ describe('a bundle', () => {
       { ...note, metadata: { annotations: JSON.parse('{"__proto__":{}}') as unknown } },
       /__proto__/,
     ],
+    ['a policy that is malformed', { ...note, resourcePolicy: { resource: 'note' } }, /^note\.yaml:1: .*version/],
   ])('is refused with %s, though it holds what its revision says', async (_what, document, message) => {
     expect(await refusalOf({ bundle: made(note) }).catch(() => 'taken')).toBe('taken');
     expect(await refusalOf({ bundle: made(document) })).toMatch(message);
@@ -119,7 +127,7 @@ describe('a bundle', () => {
   it('is refused if its bytes are damaged', async () => {
     const bytes = new TextEncoder().encode((await bundlePolicies({ policies: folder })).text);
     bytes[100] = 0xff;
-    expect(await refusalOf({ bundle: bytes })).toMatch(/bundle/);
+    expect(await refusalOf({ bundle: bytes })).toMatch(/no JSON/);
   });
 
   it('is refused if it is not of the revision that is asked for', async () => {

@@ -1,6 +1,5 @@
-import { PortcullisError } from '@portcullis/core';
 import { describePolicy } from '../policies/describe.js';
-import { lintPolicies, type PolicyFinding } from '../policies/lint.js';
+import { warningsOf, type PolicyFinding } from '../policies/lint.js';
 import { compilePolicies } from './compile/compile.js';
 import type { Table } from './compile/table.js';
 import type { PolicyFolder } from './load/folder.js';
@@ -22,13 +21,9 @@ export function goodPolicies(
   { allowWideningScopes = false }: { readonly allowWideningScopes?: boolean | undefined },
 ): GoodPolicies {
   const described = folder.policies.map(({ place, document }) => describePolicy(place.file, document));
-  const findings = lintPolicies(described.filter((policy) => policy !== undefined));
-  const errors = allowWideningScopes ? [] : findings.filter(({ severity }) => severity === 'error');
-  if (errors.length > 0)
-    throw new PortcullisError('policies_invalid', errors.map(({ file, message }) => `${file}: ${message}`).join('\n'));
-  return {
-    table: compilePolicies(folder),
-    revision: folder.revision,
-    warnings: findings.filter(({ severity }) => severity === 'warning'),
-  };
+  const warnings = warningsOf(
+    described.filter((policy) => policy !== undefined),
+    allowWideningScopes,
+  );
+  return { table: compilePolicies(folder), revision: folder.revision, warnings };
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { PolicyDocument } from '@portcullis/core';
+import { PortcullisError, type PolicyDocument } from '@portcullis/core';
 
 /** Something about a policy that the engine accepts and a reviewer should not. */
 export interface PolicyFinding {
@@ -28,6 +28,26 @@ export function lintPolicies(policies: readonly PolicyDocument[]): readonly Poli
     ...policies.flatMap((policy) => [...scopeFindings(policy), ...denyFindings(policy), ...roleFindings(policy)]),
     ...schemaFindings(policies),
   ];
+}
+
+/**
+ * Refuses policies with errors.
+ *
+ * @param allowWideningScopes - lets `scope_may_widen` pass, and no other error
+ * @returns the warnings
+ * @throws PortcullisError `policies_invalid`
+ */
+export function warningsOf(
+  policies: readonly PolicyDocument[],
+  allowWideningScopes: boolean,
+): readonly PolicyFinding[] {
+  const findings = lintPolicies(policies);
+  const errors = findings
+    .filter(({ severity }) => severity === 'error')
+    .filter(({ rule }) => !(allowWideningScopes && rule === 'scope_may_widen'));
+  if (errors.length > 0)
+    throw new PortcullisError('policies_invalid', errors.map(({ file, message }) => `${file}: ${message}`).join('\n'));
+  return findings.filter(({ severity }) => severity === 'warning');
 }
 
 const withSchemas = z.object({

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { tenantId } from '@portcullis/core';
 import { cerbosBinary } from '../cerbos/binary.js';
 import { cerbosSidecar } from '../cerbos/sidecar.js';
-import { lintPolicies } from './lint.js';
+import { lintPolicies, warningsOf } from './lint.js';
 import { policyFiles, readPolicies } from './read.js';
 
 let folder: string;
@@ -164,6 +164,13 @@ describe('the lint', () => {
     ).toEqual([]);
   });
 
+  it('lets a scope that could widen pass where it may, and tells warnings alone', async () => {
+    write('note.yaml', base(allow + deny('R.attr.status == "closed"'), '  scope: acme\n'));
+    const policies = await readPolicies(folder);
+    expect(() => warningsOf(policies, false)).toThrow(/^note\.yaml: .*can widen its parent/);
+    expect(warningsOf(policies, true).map(({ rule }) => rule)).toEqual(['deny_may_err']);
+  });
+
   it('finds a deny rule that errs, and so does not deny, where an attribute is missing', async () => {
     expect(await findings(base(deny('R.attr.status == "closed"')))).toEqual(['warning deny_may_err']);
     expect(await findings(base(deny('request.resource.attr.status == "closed"')))).toEqual(['warning deny_may_err']);
@@ -189,8 +196,12 @@ describe('the lint', () => {
       'role.yaml',
       `apiVersion: api.cerbos.dev/v1\nrolePolicy: { role: helper, scope: acme, parentRoles: [member], rules: ${rules} }\n`,
     );
-    const findings = lintPolicies(await readPolicies(folder));
-    expect(findings.map((finding) => finding.rule)).toEqual(rule === undefined ? [] : [rule]);
+    const policies = await readPolicies(folder);
+    expect(lintPolicies(policies).map((finding) => finding.rule)).toEqual(rule === undefined ? [] : [rule]);
+    // That has nothing to do with scopes that widen.
+    const refused = expect.objectContaining({ code: 'policies_invalid' }) as Error;
+    if (rule !== undefined) expect(() => warningsOf(policies, true)).toThrow(refused);
+    else expect(warningsOf(policies, false)).toEqual([]);
   });
 
   it('finds a scope in which attributes of a kind are not validated, until it has a policy for the kind', async () => {

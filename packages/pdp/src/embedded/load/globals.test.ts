@@ -20,14 +20,14 @@ describe('globals', () => {
     ).toBe('["2n",["3n"],{"four":"-4n"}]');
   });
 
-  it.each<[string, unknown]>([
-    ['a whole number that a double cannot tell from the next', { a: { b: 2 ** 53 } }],
-    ['what is not finite', { a: Number.NaN }],
-    ['a function', { a: () => 1 }],
-    ['a list', []],
-  ])('are refused with %s', (_name, globals) => {
+  it.each<[string, unknown, RegExp]>([
+    ['a whole number that a double cannot tell from the next', { a: { b: 2 ** 53 } }, /too large/],
+    ['what is not finite', { a: Number.NaN }, /not JSON/],
+    ['a function', { a: () => 1 }, /not JSON/],
+    ['a list', [], /not JSON/],
+  ])('are refused with %s', (_name, globals, message) => {
     expect(() => readGlobals(globals as Attributes)).toThrow(
-      expect.objectContaining({ code: 'config_invalid' }) as Error,
+      expect.objectContaining({ code: 'config_invalid', message: expect.stringMatching(message) as string }) as Error,
     );
   });
 });
