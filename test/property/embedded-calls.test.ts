@@ -3,7 +3,7 @@ import { describe, it } from 'vitest';
 import { PortcullisError, tenantId, type CheckRequest, type PolicyDecisionPoint } from '@portcullis/core';
 import { cerbosSidecar } from '@portcullis/pdp/cerbos';
 import { embedded } from '@portcullis/pdp/embedded';
-import { call, callAttributes } from './embedded-calls.js';
+import { call, callAttributes, eachForm } from './embedded-calls.js';
 import { failWith, folderOf, shrinkingMs, type Case } from './embedded-case.js';
 import { differences } from './embedded-difference.js';
 import { rounds, seed } from './embedded-runs.js';
@@ -56,7 +56,9 @@ async function answers(pdp: PolicyDecisionPoint, request: CheckRequest): Promise
 describe('calls of all functions', () => {
   it('come to what they come to in Cerbos', { timeout: 240_000 * rounds + shrinkingMs }, async () => {
     for (let round = 0; round < rounds; round++) {
-      const texts = fc.sample(call, { numRuns: 200, seed: seed + round });
+      const sampled = { seed: seed + round };
+      const shallow = eachForm.flatMap((form) => fc.sample(form, { numRuns: 3, ...sampled }));
+      const texts = [...new Set([...shallow, ...fc.sample(call, { numRuns: 200, ...sampled })])];
       const policies = new Map(texts.map((text, index) => [`e${String(index)}`, policyOf(`e${String(index)}`, text)]));
       // Cerbos first: what it takes and this engine refuses is counted.
       const first = await started(

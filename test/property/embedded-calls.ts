@@ -396,6 +396,9 @@ function filled(form: string, depth: number): fc.Arbitrary<string> {
     .map((texts) => texts.map((text, index) => (index % 2 === 0 ? text : `(${text})`)).join(''));
 }
 
+/** A call of each form, of literals and attributes: a form that is never called is never compared. */
+export const eachForm: readonly fc.Arbitrary<string>[] = forms.map((form) => filled(form.slice(2), 0));
+
 /** Calls of each function that the engine has, around one another. */
 export const call: fc.Arbitrary<string> = fc
   .constantFrom(...forms)
