@@ -116,6 +116,8 @@ const asInCerbos: readonly (readonly [string, Json | undefined])[] = [
   ['has(R.scope) || has(request.aux_data)', false],
   ['G.region + string(G.missing == null)', 'eutrue'],
   ['"owner" in runtime.effectiveDerivedRoles', true],
+  // Code points, and not UTF-16 units.
+  ['size("\u{1f600}é") + "\u{1f600}".size()', 3],
   // Lists of literals: of texts they are looked up, and none is changed by who reads it.
   ['["a", "b", "z"].map(v, v in ["a", "b"])', [true, true, false]],
   ['[dyn(1), dyn(null), dyn(["a"]), dyn("a")].map(v, v in ["a"])', [false, false, false, true]],
