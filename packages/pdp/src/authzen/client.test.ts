@@ -136,10 +136,12 @@ describe('an answer that is not one', () => {
   });
 
   it('is no allow as a page, or as the answer to another request', async () => {
-    reply = (response) => {
-      say(response, '{"decision":true}', 200, { 'content-type': 'text/html' });
-    };
-    await expect(ask().check(question)).rejects.toMatchObject({ detail: 'the answer is not JSON' });
+    for (const type of ['text/html', 'application/jsonp', 'text/html; application/json']) {
+      reply = (response) => {
+        say(response, '{"decision":true}', 200, { 'content-type': type });
+      };
+      await expect(ask().check(question)).rejects.toMatchObject({ detail: 'the answer is not JSON' });
+    }
     reply = (response) => {
       say(response, '{"decision":true}', 200, { 'x-request-id': 'r-2' });
     };
@@ -350,6 +352,7 @@ describe('a question', () => {
     ['an infinity, deep down', { list: [{ amount: Number.POSITIVE_INFINITY }] }],
     ['half a character', { name: '\ud800' }],
     ['half a character in a name', { '\udc00': 1 }],
+    ['half a character in a name, deep down', { list: [{ '\udc00': 1 }] }],
   ])('is not asked with an attribute that is %s', async (_name, attr) => {
     const asked = [
       { ...question, principal: { ...principal, attr } },

@@ -290,6 +290,20 @@ describe('what is asked', () => {
     expect(pdp.asked).toEqual([]);
   });
 
+  it.each([
+    ['execute_all', ['read', 'write', 'read'], [true, false, true]],
+    ['deny_on_first_deny', ['read', 'write', 'read'], [true, false]],
+    ['deny_on_first_deny', ['read', 'read'], [true, true]],
+    ['permit_on_first_permit', ['write', 'read', 'write'], [false, true]],
+    ['permit_on_first_permit', ['write', 'write'], [false, false]],
+  ])('ends where `%s` ends: %j', async (semantic, actions, decisions) => {
+    const evaluations = actions.map((name) => ({ action: { name } }));
+    const body = { ...question, evaluations, options: { evaluations_semantic: semantic } };
+    expect(await (await serve()(post(many, body))).json()).toEqual({
+      evaluations: decisions.map((decision) => ({ decision })),
+    });
+  });
+
   it('is a single evaluation in a batch without entries', async () => {
     for (const body of [question, { ...question, evaluations: [] }])
       expect(await (await serve()(post(many, body))).json()).toEqual({ decision: true });

@@ -329,6 +329,14 @@ describe('casbin behind the port', () => {
     expect(decision?.policyRevision).toBe(pdp.revision);
   });
 
+  it('has another revision with another model, of the same matcher too', async () => {
+    const revisionOf = async (e: string): Promise<string> =>
+      (await casbin({ model: model({ e }), lines: lines('p, member, acme, document, read') })).revision;
+    expect(await revisionOf('some(where (p.eft == allow))')).not.toBe(
+      await revisionOf('some(where (p.eft == allow)) && !some(where (p.eft == deny))'),
+    );
+  });
+
   it('answers nothing once it is closed, or the caller is gone', async () => {
     const pdp = await casbin({ model: rbacModel, lines: lines('p, *, acme, *, *, allow') });
     await expect(pdp.check(requestOf({}), { signal: AbortSignal.abort() })).rejects.toMatchObject({
@@ -461,6 +469,16 @@ describe('functions for matchers', () => {
       functions: { odd: (() => answer) as unknown as () => boolean },
     });
     await expect(effect(pdp)).rejects.toMatchObject({ code: 'pdp_unavailable' });
+  });
+
+  it('may allow beside the lines, and not by what they do not answer', async () => {
+    const beside = (call: string) => ({
+      model: calling('true').replace('m = ', `m = ${call} || `).replace(' && true', ''),
+      lines: one,
+      functions: { special: (action: unknown) => action === 'list' },
+    });
+    expect(await effect(await casbin(beside('special(r.act)')), { action: 'list' })).toBe('allow');
+    await expect(casbin(beside('!special(r.act)'))).rejects.toThrow('allows what no line speaks of');
   });
 
   it('that throw are no answer, and do not stop the next question', async () => {

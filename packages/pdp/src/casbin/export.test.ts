@@ -253,7 +253,36 @@ describe('tenants’ own roles as lines of casbin', () => {
       'c,evil,document,write,allow',
     ]);
     expect(small.refused.map(({ roleId }) => roleId)).toEqual(['c']);
-    expect(() => tenantRoleLines([], { lines: base, maxLinesPerTenant: 0 })).toThrow(TypeError);
+    for (const maxLinesPerTenant of [0, 1.5, Number.NaN, Number.POSITIVE_INFINITY])
+      expect(() => tenantRoleLines([], { lines: base, maxLinesPerTenant })).toThrow(TypeError);
+  });
+
+  it('are not told when that takes too long, and keep the denials', () => {
+    const wide = Array.from({ length: 400 }, (_, at) => line('admin', '*', `o${String(at)}`, 'read', 'allow'));
+    const nothing = ['a', 'b', 'c'].map((action) => ({ resource: 'nothing', action }));
+    const made = tenantRoleLines([role('a', ['admin'], ...nothing)], {
+      lines: [...wide, line('admin', '*', 'vault', '*', 'deny')],
+      maxLinesPerTenant: 1,
+    });
+    expect(made.lines.map(({ values }) => values.join())).toEqual(['a,acme,vault,*,deny']);
+    expect(made.refused).toMatchObject([{ roleId: 'a', error: { code: 'role_invalid' } }]);
+  });
+
+  it('may be many, and each is looked at once', () => {
+    const open = { ...all, conditions: { status: 'open' } };
+    const many = Array.from({ length: 150 }, (_, at) => role(`r${String(at)}`, ['a'], all));
+    const { refused } = tenantRoleLines([role('a', ['member'], open), ...many], { lines: base });
+    expect(refused.map(({ roleId }) => roleId)).toEqual(['a']);
+  });
+
+  it('are none of what is no tenant, whose lines would be every tenant’s, and have names of a bounded length', () => {
+    const everywhere = { ...role('x', ['member'], all), tenantId: '*' } as unknown as TenantRole;
+    const named = (length: number): TenantRole => role('x'.repeat(length), ['member'], all);
+    expect(tenantRoleLines([everywhere, named(101)], { lines: base })).toMatchObject({
+      lines: [],
+      refused: [{ tenantId: '*' }, { tenantId: 'acme' }],
+    });
+    expect(tenantRoleLines([named(100)], { lines: base }).refused).toEqual([]);
   });
 
   it('are refused over a base that nothing can narrow', () => {

@@ -114,6 +114,10 @@ describe('a model', () => {
     // allows what no line speaks of
     [`!(${usual})`, 'model: the matcher allows what no line speaks of'],
     [`(${usual}) || r.act != p.act`, 'model: the matcher allows what no line speaks of'],
+    [
+      `(${usual}) || r.principal.attr.team !== r.resource.attr.team`,
+      'model: the matcher allows what no line speaks of',
+    ],
     [`r.principal.attr.admin === true || !(${usual})`, 'model: the matcher allows what no line speaks of'],
     [`(r.act in r.principal.attr.some) || !(${usual})`, 'model: the matcher allows what no line speaks of'],
     // reads other texts than are written
