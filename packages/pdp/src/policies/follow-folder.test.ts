@@ -263,6 +263,25 @@ describe('following a folder', () => {
     started.mockRestore();
   });
 
+  it('is closed when what it was at is over', async () => {
+    const order: string[] = [];
+    let isTaking = (): void => undefined;
+    const taking = new Promise<void>((resolve) => {
+      isTaking = resolve;
+    });
+    const { follower } = await follow(async () => {
+      isTaking();
+      await pause(50);
+      order.push('taken');
+      return 'late';
+    });
+    write('second');
+    await taking;
+    await follower.close();
+    order.push('closed');
+    expect(order).toEqual(['taken', 'closed']);
+  });
+
   it('has three timers at most, and none once it is closed', async () => {
     const real = setTimeout;
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] });
