@@ -97,12 +97,23 @@ describe('redaction', () => {
     [{ Authorization: 'x' }],
     [{ note: `token ${jwt}` }],
     [{ note: 'Basic dXNlcjpwYXNzd29yZA==' }],
+    [{ note: 'basic dXNlcj' }],
     [{ [jwt]: 1 }],
     [{ pem: '-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----' }],
   ])('takes the secret out of %j', (value) => {
     const text = JSON.stringify(redact(value));
     expect(text).toContain('[redacted]');
-    expect(text).not.toMatch(/"x"|eyJhbGci|dXNlcjpw|nabc/);
+    expect(text).not.toMatch(/"x"|eyJhbGci|dXNlcj|nabc/);
+  });
+
+  it('knows a name again, and one that comes when no more are remembered', () => {
+    const many = Object.fromEntries(Array.from({ length: 1500 }, (_, index) => [`name-${String(index)}`, index]));
+    expect(redact(many)).toEqual(many);
+    for (let time = 0; time < 2; time++) {
+      const text = JSON.stringify(redact({ password: 'x', late_secret: 'x', [jwt]: 1, id: 'kept' }));
+      expect(text).toContain('"id":"kept"');
+      expect(text).not.toMatch(/"x"|eyJhbGci/);
+    }
   });
 
   it('leaves everything else as it is', () => {

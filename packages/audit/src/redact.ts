@@ -41,7 +41,10 @@ interface Name {
   readonly isSecret: boolean;
 }
 
-/** Names are looked at once: records have the same ones again and again. What callers make up has its bound. */
+/**
+ * Names are looked at once: records have the same ones again and again. What callers make up has its bound, and a name
+ * with a secret in it is not kept.
+ */
 const names = new Map<string, Name>();
 const maxNames = 1000;
 
@@ -49,7 +52,7 @@ function nameOf(name: string): Name {
   const known = names.get(name);
   if (known !== undefined) return known;
   const found = { shown: redactText(name), isSecret: secretName.test(name) };
-  if (names.size < maxNames && name.length <= 100) names.set(name, found);
+  if (found.shown === name && names.size < maxNames && name.length <= 100) names.set(name, found);
   return found;
 }
 
