@@ -159,21 +159,21 @@ export function enforcer(options: EnforcerOptions): Enforcer {
     for (const [name, rule] of rules) {
       const questions = isAllowedTool(name, context) ? visibilityQuestions(name, rule, context) : undefined;
       if (questions === undefined) continue;
-      const from = checks.length;
-      checks.push(...questions.check);
-      for (const question of questions.plan) {
+      const planKeys = questions.plan.map((question) => {
         const key = planKey(question);
         if (!plans.has(key)) plans.set(key, possible(question, context, signal));
-      }
-      candidates.push({ name, from, to: checks.length, plan: questions.plan });
+        return key;
+      });
+      candidates.push({ name, from: checks.length, count: questions.check.length, planKeys });
+      checks.push(...questions.check);
     }
     const [permissions, planned] = await Promise.all([permitted(checks, context, signal), Promise.all(plans.values())]);
     const outcomes = new Map([...plans.keys()].map((key, index) => [key, planned[index] === true]));
     const visible = new Set<string>();
-    for (const { name, from, to, plan } of candidates) {
-      let passes = plan.every((question) => outcomes.get(planKey(question)) === true);
-      for (let at = from; at < to; at++) passes &&= permissions[at] === true;
-      if (passes) visible.add(name);
+    for (const { name, from, count, planKeys } of candidates) {
+      const own = permissions.slice(from, from + count);
+      if (own.length === count && own.every(Boolean) && planKeys.every((key) => outcomes.get(key) === true))
+        visible.add(name);
     }
     return visible;
   }
@@ -255,12 +255,12 @@ export function enforcer(options: EnforcerOptions): Enforcer {
   };
 }
 
-/** A tool that may be shown: which of the checks are its own, and its plans. */
+/** A tool that may be shown: where its own are among all checks, and which plans are its own. */
 interface Candidate {
   readonly name: string;
   readonly from: number;
-  readonly to: number;
-  readonly plan: readonly PlanQuestion[];
+  readonly count: number;
+  readonly planKeys: readonly string[];
 }
 
 /** From how many questions of one kind and action on a plan is asked for: it costs about as much as two checks. */
