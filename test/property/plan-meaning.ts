@@ -259,8 +259,7 @@ function equal(one: Value, other: Value): boolean {
     );
   }
   const areNumbers = [one, other].every((value) => typeof value === 'number' || typeof value === 'bigint');
-  // Loosely, since that compares an int and a double by what they amount to.
-  // eslint-disable-next-line eqeqeq
+  // eslint-disable-next-line eqeqeq -- loosely, an int and a double are compared by what they amount to
   return areNumbers ? one == other : one === other;
 }
 

@@ -58,7 +58,7 @@ export interface Decision {
   readonly obligations: readonly Obligation[];
   /** The engine's own id of the call. */
   readonly callId: string;
-  /** The time that the question took, in milliseconds. */
+  /** How long the engine took for the request that the question was in, in milliseconds. */
   readonly durationMs: number;
   /** The engine that answered. */
   readonly engine: string;
@@ -103,6 +103,7 @@ export type PlanExpression =
 /** The answer to a plan request. */
 export type Plan = {
   readonly callId: string;
+  /** How long the engine took, in milliseconds. */
   readonly durationMs: number;
   readonly engine: string;
 } & (

@@ -13,7 +13,7 @@ export type GlobPart =
  * - text that goes on behind `**` as it ended before it: `a**a` fits `a`.
  */
 export function parseGlob(pattern: string): readonly GlobPart[] | undefined {
-  // eslint-disable-next-line no-control-regex
+  // eslint-disable-next-line no-control-regex -- ASCII begins with them
   if (/[^\x00-\x7f]/.test(pattern)) return undefined;
   const reader = new Reader(pattern);
   const parts: GlobPart[] = [];

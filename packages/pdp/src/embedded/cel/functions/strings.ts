@@ -155,6 +155,6 @@ const escapes: Readonly<Record<string, string>> = {
 };
 
 function quoted(text: string): string {
-  // eslint-disable-next-line no-control-regex
+  // eslint-disable-next-line no-control-regex -- control characters are what is quoted
   return `"${text.replace(/[\u0007\b\f\n\r\t\v\\"]/g, (character) => escapes[character] ?? character)}"`;
 }
