@@ -10,6 +10,7 @@ import { unavailable } from '../unavailable.js';
 import { callIds } from './call-ids.js';
 import { check, type Rulebook } from './evaluate/check.js';
 import { engine } from './evaluate/decisions.js';
+import { Grounds } from './evaluate/ground.js';
 import { explain, type Explanation } from './evaluate/explain.js';
 import { goodPolicies, type GoodPolicies } from './good-policies.js';
 import { readBundle } from './load/bundle.js';
@@ -53,7 +54,11 @@ export async function embedded(options: EmbeddedOptions): Promise<EmbeddedEngine
     rejects: (options.schemaEnforcement ?? 'reject') === 'reject',
     globals: readGlobals(options.globals ?? {}),
   };
-  const rulebookOf = ({ table, revision }: GoodPolicies): Rulebook => ({ table, revision, ...settings });
+  const rulebookOf = ({ table, revision }: GoodPolicies): Rulebook => ({
+    grounds: new Grounds(table),
+    revision,
+    ...settings,
+  });
   let rulebook: Rulebook;
   let stop = (): Promise<void> => Promise.resolve();
   if (options.bundle === undefined) {

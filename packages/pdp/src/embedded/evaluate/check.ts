@@ -3,13 +3,13 @@ import { refused } from '../../unavailable.js';
 import type { PrincipalValue } from '../cel/expression.js';
 import type { CelMap } from '../cel/cel-value.js';
 import type { Work } from '../cel/work.js';
-import type { AttributeSchema, Table } from '../compile/table.js';
+import type { AttributeSchema } from '../compile/table.js';
 import { AskedResource } from './asked-resource.js';
 import { readAttributes } from './attributes.js';
 import { decide, type Verdict } from './decide.js';
 import { toDecisions } from './decisions.js';
 import { effectiveRoles } from './effective-roles.js';
-import { groundOf, scopesFor, type Ground, type Scopes } from './ground.js';
+import type { Ground, Grounds, Place } from './ground.js';
 import { payForPatterns } from './look-up.js';
 import { Occasion } from './occasion.js';
 import { Question } from './question.js';
@@ -20,7 +20,7 @@ const roleOfNobody: readonly string[] = ['none'];
 
 /** What questions are answered by. */
 export interface Rulebook {
-  readonly table: Table;
+  readonly grounds: Grounds;
   readonly revision: string;
   /** The policy version that is asked for where the request says none. */
   readonly policyVersion: string;
@@ -41,19 +41,19 @@ export function check(
   occasion = new Occasion(),
 ): readonly (readonly Decision[])[] {
   const startedAt = performance.now();
-  const { table, revision: policyRevision, rejects } = rulebook;
+  const { grounds, revision: policyRevision } = rulebook;
   const policyVersion = request.policyVersion ?? rulebook.policyVersion;
-  const wrong = malformation(request, policyVersion);
+  const wrong = malformation(request, policyVersion, grounds);
   if (wrong !== undefined) throw refused(wrong);
   const principal = principalOf(request.principal);
   const { questions } = request;
-  const scopes = scopesFor(table, request.scope);
+  const place = grounds.placeOf(request.scope, policyVersion || 'default');
   // Filled by their length: lists that grow, and what goes through them by functions, cost as much as deciding.
   const verdicts = new Array<readonly Verdict[]>(questions.length);
   let at = 0;
   for (const { resource, actions } of questions) {
     const question = questionFor(rulebook, request, principal, resource, occasion);
-    verdicts[at++] = verdictsOn(table, question, actions, rejects, scopes);
+    verdicts[at++] = verdictsOn(grounds, place, question, actions, rulebook.rejects);
   }
   const durationMs = performance.now() - startedAt;
   const answering = { policyVersion, policyRevision, callId, durationMs, occasion };
@@ -91,21 +91,21 @@ export function principalOf(principal: Principal): PrincipalValue {
 }
 
 /** Where a question is answered; from here on, it may be asked which derived roles are effective. */
-export function groundFor(table: Table, question: Question, scopes?: Scopes): Ground {
-  const ground = groundOf(table, question, scopes);
-  if (table.readsRuntime) question.findEffectiveRoles = () => effectiveRoles(ground, question);
+export function groundFor(grounds: Grounds, place: Place, question: Question): Ground {
+  const ground = grounds.groundOf(place, question.resource.kind, question);
+  if (place.table.readsRuntime) question.findEffectiveRoles = () => effectiveRoles(ground, question);
   return ground;
 }
 
 /** What is said on each of the actions. */
 export function verdictsOn(
-  table: Table,
+  grounds: Grounds,
+  place: Place,
   question: Question,
   actions: readonly string[],
   rejects: boolean,
-  scopes?: Scopes,
 ): readonly Verdict[] {
-  const ground = groundFor(table, question, scopes);
+  const ground = groundFor(grounds, place, question);
   if (rejects && breaksSchemas(ground, question, actions))
     return actions.map(() => ({ effect: 'deny', policy: ground.resourcePolicy, scope: '', outputs: [] }));
   const verdicts = new Array<Verdict>(actions.length);

@@ -1,7 +1,7 @@
 import type { CelResult } from '../cel/cel-value.js';
 import { policyName } from '../compile/names.js';
 import { rolePolicyName } from '../compile/role-policies.js';
-import type { AllowRule, ByRole, KindRules, ResourceScope, Row } from '../compile/table.js';
+import type { AllowRule, ByName, ByRole, ResourceScope, Row } from '../compile/table.js';
 import { isKindOfPrincipals, kindRulesIn, takesRolePolicies, type Ground } from './ground.js';
 import { isKnown, lookUp, payForPatterns } from './look-up.js';
 import type { Question } from './question.js';
@@ -19,13 +19,6 @@ export interface Verdict {
 export interface Output {
   readonly source: string;
   readonly value: CelResult;
-}
-
-/** What one pass over the scopes, for one role, came to. */
-interface Finding {
-  readonly effect: 'allow' | 'deny' | undefined;
-  readonly policy: string;
-  readonly scope: string;
 }
 
 /** One action on its way to a verdict. */
@@ -58,29 +51,21 @@ const noOutputs: readonly never[] = [];
  * @see internal/ruletable/check.go of https://github.com/cerbos/cerbos, whose semantics these are
  */
 export function decide(ground: Ground, question: Question, action: string, recorder?: Recorder): Verdict {
-  if (!ground.hasPrincipalPolicy && !ground.hasResourcePolicy)
-    return { effect: 'deny', policy: '', scope: '', outputs: noOutputs };
+  if (!ground.place.hasPrincipalPolicy && !ground.hasResourcePolicy) return verdict('deny', '', '');
   const asking: Asking = { ground, question, action, outputs: undefined, actions: undefined, recorder };
-  let decided = decideByPrincipal(asking);
-  if (decided === undefined) {
-    for (const role of question.principal.roles) {
-      const finding = decideForRole(asking, role);
-      if (finding.effect === 'allow') return verdict('allow', finding, asking);
-      if (decided?.effect === undefined) decided = finding;
-    }
-  }
-  return verdict(decided?.effect === 'allow' ? 'allow' : 'deny', decided, asking);
+  const decided = decideByPrincipal(asking) ?? decideByRoles(asking) ?? verdict('deny', ground.resourcePolicy, '');
+  return asking.outputs === undefined ? decided : { ...decided, outputs: asking.outputs };
 }
 
-function verdict(effect: 'allow' | 'deny', finding: Finding | undefined, { outputs }: Asking): Verdict {
-  return { effect, policy: finding?.policy ?? '', scope: finding?.scope ?? '', outputs: outputs ?? noOutputs };
+function verdict(effect: 'allow' | 'deny', policy: string, scope: string): Verdict {
+  return { effect, policy, scope, outputs: noOutputs };
 }
 
 /** What the principal's own policies say; nothing, if they leave it to others. */
-function decideByPrincipal(asking: Asking): Finding | undefined {
+function decideByPrincipal(asking: Asking): Verdict | undefined {
   const { ground, question, action } = asking;
-  if (!ground.hasPrincipalPolicy) return undefined;
-  for (let scope = ground.principalScope; scope !== undefined; scope = scope.above) {
+  if (!ground.place.hasPrincipalPolicy) return undefined;
+  for (let scope = ground.place.principalScope; scope !== undefined; scope = scope.above) {
     const rules = scope.versions.get(question.policyVersion)?.principals.get(question.principal.id);
     if (rules === undefined) continue;
     let allowed = false;
@@ -97,18 +82,31 @@ function decideByPrincipal(asking: Asking): Finding | undefined {
   return undefined;
 }
 
-function own(effect: 'allow' | 'deny', scope: string, { ground, question }: Asking): Finding {
-  const policy = policyName('principal', question.principal.id, ground.version, ground.principalScope?.name ?? '');
-  return { effect, policy, scope };
+function own(effect: 'allow' | 'deny', scope: string, { ground: { place }, question }: Asking): Verdict {
+  const { version, principalScope } = place;
+  return verdict(effect, policyName('principal', question.principal.id, version, principalScope?.name ?? ''), scope);
 }
 
-function decideForRole(asking: Asking, role: string): Finding {
+/** The first allow of a role; otherwise the first denial. */
+function decideByRoles(asking: Asking): Verdict | undefined {
+  let denied: Verdict | undefined;
+  for (const role of asking.question.principal.roles) {
+    const decided = decideForRole(asking, role);
+    if (decided?.effect === 'allow') return decided;
+    denied ??= decided;
+  }
+  return denied;
+}
+
+/** What one pass over the scopes, for one role, comes to. */
+function decideForRole(asking: Asking, role: string): Verdict | undefined {
   const { ground } = asking;
+  const { resourceScope, parentRoles, version } = ground.place;
   const policy = ground.resourcePolicy;
-  const parents = ground.parentRoles?.get(role);
+  const parents = parentRoles?.get(role);
   let depth = 0;
-  for (let scope = ground.resourceScope; scope !== undefined; scope = scope.above) {
-    const rules = scope === ground.resourceScope ? ground.rules : kindRulesIn(scope, ground.version, ground.kind);
+  for (let scope = resourceScope; scope !== undefined; scope = scope.above) {
+    const rules = scope === resourceScope ? ground.actions : kindRulesIn(scope, version, ground.kind)?.actions;
     const actions = actionsIn(asking, rules, depth++);
     const own = decideInScope(asking, scope, rules, actions, role, true);
     let allowed = own === 'allow';
@@ -122,19 +120,19 @@ function decideForRole(asking: Asking, role: string): Finding {
         if (denied !== undefined) break;
       }
     }
-    if (denied !== undefined) return { effect: 'deny', policy: denied, scope: scope.name };
-    if (allowed && !scope.needsConsent) return { effect: 'allow', policy, scope: scope.name };
+    if (denied !== undefined) return verdict('deny', denied, scope.name);
+    if (allowed && !scope.needsConsent) return verdict('allow', policy, scope.name);
     if (allowed) asking.recorder?.needsConsent(scope.name);
   }
-  return { effect: undefined, policy, scope: '' };
+  return undefined;
 }
 
 /** What a scope says of the action, looked up once for all roles: patterns take their time. */
-function actionsIn(asking: Asking, rules: KindRules | undefined, depth: number): readonly ByRole[] {
+function actionsIn(asking: Asking, rules: ByName<ByRole> | undefined, depth: number): readonly ByRole[] {
   if (rules === undefined) return noOutputs;
   const known = asking.actions?.[depth];
   if (known !== undefined) return known;
-  const found = lookUp(rules.actions, asking.action, asking.question);
+  const found = lookUp(rules, asking.action, asking.question);
   if (asking.question.principal.roles.length > 1) (asking.actions ??= [])[depth] = found;
   return found;
 }
@@ -143,7 +141,7 @@ function actionsIn(asking: Asking, rules: KindRules | undefined, depth: number):
 function decideInScope(
   asking: Asking,
   scope: ResourceScope,
-  rules: KindRules | undefined,
+  rules: ByName<ByRole> | undefined,
   actions: readonly ByRole[],
   role: string,
   isFirst: boolean,
@@ -176,7 +174,7 @@ function decideInScope(
 function forbids(
   { ground, question, action }: Asking,
   scope: ResourceScope,
-  rules: KindRules | undefined,
+  rules: ByName<ByRole> | undefined,
   role: string,
 ): boolean {
   if (!takesRolePolicies(ground)) return false;
@@ -184,7 +182,9 @@ function forbids(
   // Where no policy of the scope speaks of the kind, Cerbos leaves it to the scopes above; anybody's own policy counts.
   if (kinds === undefined) return false;
   const isSpokenOf =
-    rules !== undefined || isKnown(scope.roleKinds, ground.kind, question) || isKindOfPrincipals(ground, scope.name);
+    rules !== undefined ||
+    isKnown(scope.roleKinds, ground.kind, question) ||
+    isKindOfPrincipals(ground, scope.name, question);
   if (!isSpokenOf) return false;
   let any = false;
   for (const ofKind of lookUp(kinds, ground.kind, question)) {

@@ -65,10 +65,12 @@ export function explain(
   // At the time of the decisions, so that it comes to the same; what it costs is not a part of what they cost.
   const again = new Occasion(occasion.nowMs);
   const principal = principalOf(request.principal);
+  const { grounds, rejects } = rulebook;
+  const place = grounds.placeOf(request.scope, (request.policyVersion ?? rulebook.policyVersion) || 'default');
   return request.questions.map(({ resource, actions }, index) => {
     const question = questionFor(rulebook, request, principal, resource, again);
-    const ground = groundFor(rulebook.table, question);
-    const isRejected = rulebook.rejects && breaksSchemas(ground, question, actions);
+    const ground = groundFor(grounds, place, question);
+    const isRejected = rejects && breaksSchemas(ground, question, actions);
     return (decisions[index] ?? []).map((decision) =>
       isRejected
         ? { decision, reason: 'the attributes break the schema of the policy', ...nothing }
@@ -81,7 +83,7 @@ const nothing = { decidedBy: undefined, rules: [], rolePolicies: [], scopesWitho
 
 function explanationOf(decision: Decision, ground: Ground, question: Question): Explanation {
   const { action, effect, scope } = decision;
-  if (!ground.hasPrincipalPolicy && !ground.hasResourcePolicy)
+  if (!ground.place.hasPrincipalPolicy && !ground.hasResourcePolicy)
     return { decision, reason: `no policy is about \`${ground.kind}\``, ...nothing };
   const steps = new Steps(question);
   decide(ground, question, action, steps);
@@ -179,7 +181,7 @@ interface RowFor {
 }
 
 /** All rules for the kind and the action. */
-function rowsFor({ resourceScope, version, kind }: Ground, action: string): readonly RowFor[] {
+function rowsFor({ place: { resourceScope, version }, kind }: Ground, action: string): readonly RowFor[] {
   const rows: RowFor[] = [];
   for (let scope = resourceScope; scope !== undefined; scope = scope.above) {
     const { name } = scope;
@@ -190,7 +192,7 @@ function rowsFor({ resourceScope, version, kind }: Ground, action: string): read
   return rows;
 }
 
-function rolesOf({ parentRoles }: Ground, { principal }: Question): ReadonlySet<string> {
+function rolesOf({ place: { parentRoles } }: Ground, { principal }: Question): ReadonlySet<string> {
   return new Set(['*', ...principal.roles.flatMap((role) => [role, ...(parentRoles?.get(role) ?? [])])]);
 }
 

@@ -1,4 +1,5 @@
 import type { CheckRequest } from '@portcullis/core';
+import type { Grounds } from './ground.js';
 
 /** How long an id, a kind, an action, a role or a scope may be, in UTF-16 units. */
 const maxLength = 1024;
@@ -11,16 +12,19 @@ const scopeForm = /^([0-9A-Za-z][\w-]*(\.[\w-]+)*)?$/;
  * What is wrong with a request; `undefined` where it can be answered. What Cerbos refuses is refused here as well. Names
  * are held to more than there: they are well-formed text of at most 1,024 characters, and a principal has at most 1,000
  * roles, a question at most 1,000 actions. What they are compared with takes time that grows with them.
+ *
+ * @param grounds - knows scopes and versions that were looked at before
  */
-export function malformation(request: CheckRequest, policyVersion: string): string | undefined {
+export function malformation(request: CheckRequest, policyVersion: string, grounds: Grounds): string | undefined {
   const { principal, scope, questions } = request;
   if (principal.id === '') return 'the principal has no id';
   if (!isName(principal.id)) return 'the id of the principal is malformed';
   const roles = wrongIn(principal.roles);
   if (roles !== undefined) return `of the roles, ${roles}`;
-  if (scope !== '' && !(isName(scope) && scopeForm.test(scope))) return 'the scope is malformed';
-  if (policyVersion !== 'default' && !(isName(policyVersion) && /^\w*$/.test(policyVersion)))
-    return 'the policy version is malformed';
+  if (!grounds.knows(scope, policyVersion)) {
+    if (scope !== '' && !(isName(scope) && scopeForm.test(scope))) return 'the scope is malformed';
+    if (!(isName(policyVersion) && /^\w*$/.test(policyVersion))) return 'the policy version is malformed';
+  }
   for (const { resource, actions } of questions) {
     if (resource.kind === '' || resource.id === '') return 'a resource has no kind or no id';
     if (!isName(resource.kind) || !isName(resource.id)) return 'the kind or the id of a resource is malformed';

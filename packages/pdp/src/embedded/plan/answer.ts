@@ -4,7 +4,7 @@ import type { AttributeSchema } from '../compile/table.js';
 import { AskedResource } from '../evaluate/asked-resource.js';
 import { breaks, principalOf, type Rulebook } from '../evaluate/check.js';
 import { engine } from '../evaluate/decisions.js';
-import { groundOf, type Ground } from '../evaluate/ground.js';
+import type { Ground } from '../evaluate/ground.js';
 import { Question } from '../evaluate/question.js';
 import { malformation } from '../evaluate/request.js';
 import { allOf, metBy, type Formula } from './logic.js';
@@ -23,7 +23,11 @@ export function answerPlan(rulebook: Rulebook, request: PlanRequest, callId: str
   const { kind, action, tenant, attr, scope } = request;
   const policyVersion = request.policyVersion ?? rulebook.policyVersion;
   const resource = { kind, id: '*', tenant };
-  const wrong = malformation({ ...request, questions: [{ resource, actions: [action] }] }, policyVersion);
+  const wrong = malformation(
+    { ...request, questions: [{ resource, actions: [action] }] },
+    policyVersion,
+    rulebook.grounds,
+  );
   if (wrong !== undefined) throw refused(wrong);
   const question = new Question({
     principal: principalOf(request.principal),
@@ -46,8 +50,12 @@ function outcomeOf(formula: Formula): PlanOutcome {
   return { outcome: 'conditional', condition: formula.expression };
 }
 
-function outcomeFor({ table, rejects }: Rulebook, question: Question, action: string): PlanOutcome {
-  const ground = groundOf(table, question);
+function outcomeFor({ grounds, rejects }: Rulebook, question: Question, action: string): PlanOutcome {
+  const ground = grounds.groundOf(
+    grounds.placeOf(question.scope, question.policyVersion),
+    question.resource.kind,
+    question,
+  );
   const { schemas } = ground;
   const allowed = plan(ground, question, action);
   if (!rejects || schemas === undefined || allowed === false) return outcomeOf(allowed);

@@ -16,9 +16,9 @@ import { principalRules, roleRules, type ScopeRules } from './rows.js';
 export function plan(ground: Ground, question: Question, action: string): Formula {
   const conditions = new Conditions(question);
   const byRoles = anyOf(
-    question.principal.roles.map((role) => within(roleRules(ground, role, action), false, conditions)),
+    question.principal.roles.map((role) => within(roleRules(ground, role, action, question), false, conditions)),
   );
-  return within(principalRules(ground, question.principal.id, action), byRoles, conditions);
+  return within(principalRules(ground, action, question), byRoles, conditions);
 }
 
 /** What scopes say, the most specific first: a denial or an allow decides, all else is left to the next one. */

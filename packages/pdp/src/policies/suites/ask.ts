@@ -5,6 +5,7 @@ import { compilePolicies } from '../../embedded/compile/compile.js';
 import { readAttributes } from '../../embedded/evaluate/attributes.js';
 import { verdictsOn } from '../../embedded/evaluate/check.js';
 import { toJson } from '../../embedded/evaluate/decisions.js';
+import { Grounds } from '../../embedded/evaluate/ground.js';
 import { Question, type Asked } from '../../embedded/evaluate/question.js';
 import { readFolder } from '../../embedded/load/folder.js';
 import { readPolicies } from '../read.js';
@@ -37,7 +38,7 @@ const denied: Answer = { effect: 'deny', outputs: new Map() };
  * @throws PortcullisError `policies_invalid`
  */
 export async function askerOf(folder: string): Promise<Ask> {
-  const table = compilePolicies(await readFolder(folder));
+  const grounds = new Grounds(compilePolicies(await readFolder(folder)));
   const about = aboutOf(await readPolicies(folder));
   return (test) => {
     const where = placeOf(test, about);
@@ -50,7 +51,8 @@ export async function askerOf(folder: string): Promise<Ask> {
       globals: readAttributes(options?.globals ?? {}),
     };
     const question = new QuestionAt(asked, options?.now === undefined ? undefined : timeOf(options.now));
-    return verdictsOn(table, question, test.actions, true).map(({ effect, outputs }) => ({
+    const place = grounds.placeOf(question.scope, question.policyVersion);
+    return verdictsOn(grounds, place, question, test.actions, true).map(({ effect, outputs }) => ({
       effect,
       outputs: new Map(outputs.map(({ source, value }) => [source, value === failed ? undefined : toJson(value)])),
     }));
