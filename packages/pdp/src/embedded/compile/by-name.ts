@@ -1,8 +1,10 @@
 import { globMatcher, isPattern } from './glob.js';
 import type { ByName } from './table.js';
 
+const none: readonly never[] = [];
+
 export function byName<T>(): ByName<T> {
-  return { literal: new Map(), patterns: [] };
+  return { literal: new Map(), patterns: none };
 }
 
 /** What stands for a name or a pattern, made when it is new. */
@@ -11,7 +13,7 @@ export function entryOf<T>(index: ByName<T>, name: string, make: () => T): T {
   const found = index.patterns.find(({ pattern }) => pattern === name);
   if (found !== undefined) return found.value;
   const value = make();
-  index.patterns.push({ pattern: name, matches: globMatcher(name), value });
+  index.patterns = [...index.patterns, { pattern: name, matches: globMatcher(name), value }];
   return value;
 }
 
@@ -23,8 +25,6 @@ export function allOf<T>({ literal, patterns }: ByName<T>, name: string): readon
   for (const { matches, value } of patterns) if (matches(name)) found.push(value);
   return found;
 }
-
-const none: readonly never[] = [];
 
 /** Whether anything stands for a name. */
 export function hasAny(index: ByName<unknown>, name: string): boolean {

@@ -7,7 +7,7 @@ import { JsonSchemas } from '../schema/json-schemas.js';
 import { type Exports } from './expressions.js';
 import { linkScopes } from './scopes.js';
 import { parentalConsent } from './rules.js';
-import { policyName, scopeChain } from './names.js';
+import { names, policyName, scopeChain } from './names.js';
 import { addPrincipalPolicy } from './principal-policies.js';
 import { addResourcePolicy, type Shared } from './resource-policies.js';
 import { derivedRoleNames } from './derived-roles.js';
@@ -30,11 +30,11 @@ export function compilePolicies(folder: PolicyFolder): Table {
     if (seen.has(name)) throw refusal(place, [], `there is a second policy \`${name}\``);
     seen.add(name);
   };
-  const schemas = new JsonSchemas(folder.schemas);
+  const shared = { exports, derivedRoles, schemas: new JsonSchemas(folder.schemas), nameOf: names() };
   const refused: string[] = [];
   for (const loaded of folder.policies) {
     try {
-      once(loaded.place, addPolicy(table, loaded, { exports, derivedRoles, schemas }));
+      once(loaded.place, addPolicy(table, loaded, shared));
     } catch (error) {
       if (!(error instanceof PortcullisError)) throw error;
       refused.push(error.message);

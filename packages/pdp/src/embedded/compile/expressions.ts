@@ -20,6 +20,9 @@ export interface Exports {
 /** How many variables may need one another in a chain: each is compiled within the one before. */
 const longestChain = 64;
 
+/** Those of a policy that has none. */
+export const noParameters: Parameters = { variables: [], constants: mapOf([]), isEmpty: true };
+
 /** What the expressions of one policy may name, and what they see when they are evaluated. */
 export interface PolicyNames {
   readonly place: Place;
@@ -66,7 +69,10 @@ export function policyNames(
   return {
     place,
     names: { variables: variableNames, constants: constantNames, onVariable: () => undefined, onRuntime },
-    parameters: { variables: ordered, constants, isEmpty: ordered.length === 0 && constantNames.size === 0 },
+    parameters:
+      ordered.length === 0 && constantNames.size === 0
+        ? noParameters
+        : { variables: ordered, constants, isEmpty: false },
   };
 }
 
@@ -132,14 +138,16 @@ export function conditionAt(
 }
 
 function matchAt(place: Place, path: Path, match: Match, names: Names): Condition {
-  if ('expr' in match) {
-    const expression = expressionAt(place, [...path, 'expr'], match.expr, names);
-    const { evaluate } = expression;
-    return { isMet: (activation) => evaluate(activation) === true, tree: { op: 'expr', expression } };
-  }
+  if ('expr' in match) return conditionOf(expressionAt(place, [...path, 'expr'], match.expr, names));
   const [operator, { of }] = operatorOf(match);
   const conditions = of.map((part, position) => matchAt(place, [...path, operator, 'of', position], part, names));
   return { isMet: taken(operator, conditions), tree: { op: operator, of: conditions.map(({ tree }) => tree) } };
+}
+
+/** Apart, so that the function holds no more than the expression: what is around it would hold the whole file. */
+function conditionOf(expression: Expression): Condition {
+  const { evaluate } = expression;
+  return { isMet: (activation) => evaluate(activation) === true, tree: { op: 'expr', expression } };
 }
 
 /** Conditions taken together. */

@@ -24,3 +24,14 @@ export function scopeChain(scope: string): readonly string[] {
   for (let rest = scope; rest !== ''; rest = rest.slice(0, Math.max(0, rest.lastIndexOf('.')))) chain.push(rest);
   return [...chain, ''];
 }
+
+/** The same text for the same name. */
+export function names(): (name: string) => string {
+  const known = new Map<string, string>();
+  return (name) => {
+    const found = known.get(name);
+    if (found !== undefined) return found;
+    known.set(name, name);
+    return name;
+  };
+}

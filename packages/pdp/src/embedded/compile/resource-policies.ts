@@ -8,13 +8,15 @@ import { policyName, sanitized } from './names.js';
 import { distinctRoles, needsConsent, outputsAt, withConsent } from './rules.js';
 import { policySchemas } from './schemas.js';
 import { resourceScope } from './scopes.js';
-import type { ByRole, DerivedRoleIn, KindRules, Table } from './table.js';
+import type { ByRole, DerivedRoleIn, KindRules, Row, Table } from './table.js';
 
 /** What the policies of a folder share. */
 export interface Shared {
   readonly exports: Exports;
   readonly derivedRoles: ReadonlyMap<string, DerivedRole>;
   readonly schemas: JsonSchemas;
+  /** The same text for the same name: many policies share theirs. */
+  readonly nameOf: (name: string) => string;
 }
 
 /**
@@ -56,14 +58,27 @@ export function addResourcePolicy(table: Table, place: Place, policy: ResourcePo
       derivedRole: undefined,
       ...outputsAt(names, path, rule.output),
     });
+    const adders = new Map<DerivedRoleIn | undefined, ReturnType<typeof adding>>();
+    const forRoles = rolesOf(place, path, rule, policy, shared).map(([role, derivedRole]) => ({
+      role: shared.nameOf(role),
+      add: valueOf(adders, derivedRole, () => adding(derivedRole === undefined ? row : { ...row, derivedRole })),
+    }));
     for (const action of new Set(rule.actions)) {
-      const byRole = entryOf(kindRules.actions, action, (): ByRole => new Map());
-      for (const [role, derivedRole] of rolesOf(place, path, rule, policy, shared))
-        // A list that is made anew is as long as it has to be; one that grows has room for seventeen.
-        byRole.set(role, [...(byRole.get(role) ?? []), { ...row, derivedRole }]);
+      const byRole = entryOf(kindRules.actions, shared.nameOf(action), (): ByRole => new Map());
+      for (const { role, add } of forRoles) byRole.set(role, add(byRole.get(role)));
     }
   }
   return policyNameText;
+}
+
+/**
+ * Adds a row to lists; the lists of roles and actions that have the same rows are one. What is decided on does not fit
+ * into a processor's caches where policies are many, and the less there is, the more of it does.
+ */
+function adding(row: Row): (rows: readonly Row[] | undefined) => readonly Row[] {
+  const added = new Map<readonly Row[] | undefined, readonly Row[]>();
+  // Not spread: a list that is made by spreading has room for many more.
+  return (rows) => valueOf(added, rows, () => (rows === undefined ? [row] : rows.concat(row)));
 }
 
 /** The derived roles that rules of the policy are for: to Cerbos, others that it imports are never effective. */

@@ -1,16 +1,12 @@
-import { mapOf } from '../cel/compile.js';
 import type { RolePolicy } from '../load/document.js';
 import { refusal, type Place } from '../load/place.js';
 import { byName, entryOf, valueOf } from './by-name.js';
-import { conditionAt } from './expressions.js';
+import { conditionAt, noParameters } from './expressions.js';
 import { globMatcher, isPattern } from './glob.js';
 import { sanitized, withScope } from './names.js';
 import { refuseOddKind } from './principal-policies.js';
 import { resourceScope } from './scopes.js';
-import type { AllowRule, Parameters, Table } from './table.js';
-
-/** A role policy has neither variables nor constants. */
-const nothing: Parameters = { variables: [], constants: mapOf([]), isEmpty: true };
+import type { AllowRule, Table } from './table.js';
 
 /** The name of a role policy, as decisions give it. */
 export function rolePolicyName(role: string, scope: string): string {
@@ -29,7 +25,7 @@ export function addRolePolicy(table: Table, place: Place, policy: RolePolicy): s
   const names = {
     place,
     names: { variables: new Set<string>(), constants: new Set<string>(), onVariable: () => undefined },
-    parameters: nothing,
+    parameters: noParameters,
   };
   const { roles, roleKinds, parentRoles: allParentRoles } = resourceScope(table, scope);
   for (const [position, rule] of rules.entries()) {
@@ -40,7 +36,7 @@ export function addRolePolicy(table: Table, place: Place, policy: RolePolicy): s
     entryOf(kinds, rule.resource, (): AllowRule[] => []).push({
       actions: rule.allowActions.map(globMatcher),
       condition: conditionAt(names, path, rule.condition),
-      parameters: nothing,
+      parameters: noParameters,
     });
   }
   allParentRoles.set(role, parentRoles);

@@ -48,7 +48,7 @@ export interface Row extends ConditionIn {
 /** Something by name: literal names are looked up, patterns are tried one by one. */
 export interface ByName<T> {
   readonly literal: Map<string, T>;
-  readonly patterns: { readonly pattern: string; readonly matches: NameMatcher; readonly value: T }[];
+  patterns: readonly { readonly pattern: string; readonly matches: NameMatcher; readonly value: T }[];
 }
 
 /** Rows by role; `*` is everybody's. */

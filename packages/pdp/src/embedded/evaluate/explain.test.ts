@@ -157,6 +157,19 @@ describe('an explanation', () => {
     ]);
   });
 
+  it('shows a rule of several roles once', async () => {
+    note([
+      rule('ALLOW', ['member', 'guest'], { name: 'first' }),
+      rule('ALLOW', ['admin', 'helper', 'guest'], { name: 'held' }),
+      rule('ALLOW', ['admin', 'helper'], { name: 'not-held' }),
+    ]);
+    expect(outcomes(await explained({ roles: ['member', 'guest'] }))).toEqual([
+      ['first', 'decided'],
+      ['held', 'not_reached'],
+      ['not-held', 'role_not_held'],
+    ]);
+  });
+
   it('tells that there is no policy for the kind', async () => {
     note([rule('ALLOW', ['member'])]);
     expect((await explained({ kind: 'other' })).reason).toBe('no policy is about `other`');

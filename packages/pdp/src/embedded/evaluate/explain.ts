@@ -1,6 +1,6 @@
 import type { CheckRequest, Decision } from '@portcullis/core';
 import { failed } from '../cel/cel-value.js';
-import { allOf } from '../compile/by-name.js';
+import { allOf, valueOf } from '../compile/by-name.js';
 import type { ConditionIn, ConditionTree, Row } from '../compile/table.js';
 import { breaksSchemas, check, groundFor, principalOf, questionFor, type Rulebook } from './check.js';
 import { decide, type Recorder } from './decide.js';
@@ -88,11 +88,13 @@ function explanationOf(decision: Decision, ground: Ground, question: Question): 
   const steps = new Steps(question);
   decide(ground, question, action, steps);
   const decidedBy = effect === 'allow' ? steps.allowedIn(scope) : steps.denied();
-  const unseen = rowsFor(ground, action).filter(({ row }) => !steps.has(row));
   const roles = rolesOf(ground, question);
+  const unseen = rowsFor(ground, action).filter(({ row }) => !steps.has(row));
   const rules = [
     ...steps.rules,
-    ...unseen.map(({ row, role, scope: at }) => unseenRule(row, at, roles.has(role) ? 'not_reached' : 'role_not_held')),
+    ...unseen.map(({ row, scope: at, roles: of }) =>
+      unseenRule(row, at, of.some((role) => roles.has(role)) ? 'not_reached' : 'role_not_held'),
+    ),
   ];
   const { rolePolicies, scopesWithoutConsent } = steps;
   return {
@@ -173,23 +175,24 @@ class Steps implements Recorder {
   }
 }
 
-/** A rule, the role that it is for, and where. */
+/** A rule, the roles that it is for, and where. */
 interface RowFor {
   readonly row: Row;
-  readonly role: string;
+  readonly roles: string[];
   readonly scope: string;
 }
 
 /** All rules for the kind and the action. */
 function rowsFor({ place: { resourceScope, version }, kind }: Ground, action: string): readonly RowFor[] {
-  const rows: RowFor[] = [];
+  const rows = new Map<Row, RowFor>();
   for (let scope = resourceScope; scope !== undefined; scope = scope.above) {
     const { name } = scope;
     const rules = kindRulesIn(scope, version, kind);
     for (const byRole of rules === undefined ? [] : allOf(rules.actions, action))
-      for (const [role, own] of byRole) rows.push(...own.map((row) => ({ row, role, scope: name })));
+      for (const [role, own] of byRole)
+        for (const row of own) valueOf(rows, row, () => ({ row, roles: [], scope: name })).roles.push(role);
   }
-  return rows;
+  return [...rows.values()];
 }
 
 function rolesOf({ place: { parentRoles } }: Ground, { principal }: Question): ReadonlySet<string> {
