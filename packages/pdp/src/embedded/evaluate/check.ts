@@ -43,11 +43,12 @@ export function check(
   const startedAt = performance.now();
   const { grounds, revision: policyRevision } = rulebook;
   const policyVersion = request.policyVersion ?? rulebook.policyVersion;
-  const wrong = malformation(request, policyVersion, grounds);
+  const known = grounds.knownPlace(request.scope, policyVersion);
+  const wrong = malformation(request, policyVersion, known !== undefined);
   if (wrong !== undefined) throw refused(wrong);
   const principal = principalOf(request.principal);
   const { questions } = request;
-  const place = grounds.placeOf(request.scope, policyVersion || 'default');
+  const place = known ?? grounds.placeOf(request.scope, policyVersion || 'default');
   // Filled by their length: lists that grow, and what goes through them by functions, cost as much as deciding.
   const verdicts = new Array<readonly Verdict[]>(questions.length);
   let at = 0;

@@ -68,11 +68,11 @@ describe('grounds', () => {
 
   it('know the scopes that were asked for', () => {
     const grounds = new Grounds(table);
-    expect(grounds.knows('acme', 'default')).toBe(false);
+    expect(grounds.knownPlace('acme', 'default')).toBeUndefined();
     grounds.placeOf('acme', 'default');
-    expect(grounds.knows('acme', 'default')).toBe(true);
-    expect(grounds.knows('acme', 'v2')).toBe(false);
-    expect(grounds.knows('acme.sales', 'default')).toBe(false);
+    expect(grounds.knownPlace('acme', 'default')).toBeDefined();
+    expect(grounds.knownPlace('acme', 'v2')).toBeUndefined();
+    expect(grounds.knownPlace('acme.sales', 'default')).toBeUndefined();
   });
 
   it('are forgotten where there are too many', () => {
@@ -83,7 +83,7 @@ describe('grounds', () => {
     for (const kind of ['one', 'two']) grounds.groundOf(place, kind, payer);
     expect(grounds.groundOf(place, 'note', payer)).toBe(note);
     grounds.groundOf(place, 'three', payer);
-    expect(grounds.knows('acme', 'default')).toBe(false);
+    expect(grounds.knownPlace('acme', 'default')).toBeUndefined();
     const anew = grounds.groundOf(grounds.placeOf('acme', 'default'), 'note', payer);
     expect(anew).not.toBe(note);
     expect(anew.actions).toBe(note.actions);
@@ -92,7 +92,7 @@ describe('grounds', () => {
   it('make room for scopes, too', () => {
     const grounds = new Grounds(table, 4);
     for (const scope of ['a', 'b', 'c', 'd', 'e']) grounds.placeOf(scope, 'default');
-    expect(grounds.knows('a', 'default')).toBe(false);
-    expect(grounds.knows('e', 'default')).toBe(true);
+    expect(grounds.knownPlace('a', 'default')).toBeUndefined();
+    expect(grounds.knownPlace('e', 'default')).toBeDefined();
   });
 });

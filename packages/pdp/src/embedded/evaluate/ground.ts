@@ -66,14 +66,14 @@ export class Grounds {
     this.#most = most;
   }
 
-  /** Whether questions of a scope and a version were asked before: they are well formed, then. */
-  knows(scope: string, version: string): boolean {
-    return this.#places.get(version)?.has(scope) === true;
+  /** The place of a scope and a version that were asked for before: they are well formed, then. */
+  knownPlace(scope: string, version: string): Place | undefined {
+    return this.#places.get(version)?.get(scope);
   }
 
   /** Where questions of a scope and a version are answered; both have to be well formed. */
   placeOf(scope: string, version: string): Place {
-    return this.#places.get(version)?.get(scope) ?? this.#findPlace(scope, version);
+    return this.knownPlace(scope, version) ?? this.#findPlace(scope, version);
   }
 
   /**

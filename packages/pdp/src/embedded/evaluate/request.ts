@@ -1,5 +1,4 @@
 import type { CheckRequest } from '@portcullis/core';
-import type { Grounds } from './ground.js';
 
 /** How long an id, a kind, an action, a role or a scope may be, in UTF-16 units. */
 const maxLength = 1024;
@@ -13,15 +12,15 @@ const scopeForm = /^([0-9A-Za-z][\w-]*(\.[\w-]+)*)?$/;
  * are held to more than there: they are well-formed text of at most 1,024 characters, and a principal has at most 1,000
  * roles, a question at most 1,000 actions. What they are compared with takes time that grows with them.
  *
- * @param grounds - knows scopes and versions that were looked at before
+ * @param isKnownPlace - whether its scope and version were looked at before
  */
-export function malformation(request: CheckRequest, policyVersion: string, grounds: Grounds): string | undefined {
+export function malformation(request: CheckRequest, policyVersion: string, isKnownPlace = false): string | undefined {
   const { principal, scope, questions } = request;
   if (principal.id === '') return 'the principal has no id';
   if (!isName(principal.id)) return 'the id of the principal is malformed';
   const roles = wrongIn(principal.roles);
   if (roles !== undefined) return `of the roles, ${roles}`;
-  if (!grounds.knows(scope, policyVersion)) {
+  if (!isKnownPlace) {
     if (scope !== '' && !(isName(scope) && scopeForm.test(scope))) return 'the scope is malformed';
     if (!(isName(policyVersion) && /^\w*$/.test(policyVersion))) return 'the policy version is malformed';
   }

@@ -23,11 +23,7 @@ export function answerPlan(rulebook: Rulebook, request: PlanRequest, callId: str
   const { kind, action, tenant, attr, scope } = request;
   const policyVersion = request.policyVersion ?? rulebook.policyVersion;
   const resource = { kind, id: '*', tenant };
-  const wrong = malformation(
-    { ...request, questions: [{ resource, actions: [action] }] },
-    policyVersion,
-    rulebook.grounds,
-  );
+  const wrong = malformation({ ...request, questions: [{ resource, actions: [action] }] }, policyVersion);
   if (wrong !== undefined) throw refused(wrong);
   const question = new Question({
     principal: principalOf(request.principal),
