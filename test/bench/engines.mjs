@@ -36,15 +36,22 @@ async function started(start) {
   return { loadMs: performance.now() - startedAt, ...engine, mib: engine.mib ?? heapMib() - before };
 }
 
-/** Each engine as `ask(question)` over questions that are built before. */
+/** Each engine: how a request becomes its question, how it is asked, and what its answer says. */
+const isAllowed = (answer) => answer === true;
+const allows = ([[decision]]) => decision.effect === 'allow';
 const engines = {
-  'a hand-written predicate': () => ({ toQuestion: (request) => request, ask: (request) => model.byHand(request) }),
+  'a hand-written predicate': () => ({
+    toQuestion: (request) => request,
+    ask: (request) => model.byHand(request),
+    isAllowed,
+  }),
 
   '@casl/ability, ready for each user': (names) => {
     const abilities = new Map(model.roles.map((role) => [role, createMongoAbility(model.caslRules(names, role))]));
     return {
       toQuestion: ({ role, tool, owner }) => [abilities.get(role), subject(tool, { owner })],
       ask: ([ability, thing]) => ability.can(model.action, thing),
+      isAllowed,
     };
   },
 
@@ -53,7 +60,8 @@ const engines = {
     closers.push(() => pdp.close());
     return {
       toQuestion: (request) => model.toCheck(request),
-      ask: async (question) => (await pdp.check(question))[0][0].effect === 'allow',
+      ask: (question) => pdp.check(question),
+      isAllowed: allows,
     };
   },
 
@@ -62,7 +70,8 @@ const engines = {
     closers.push(() => pdp.close());
     return {
       toQuestion: (request) => request,
-      ask: async (request) => (await pdp.check(model.toCheck(request)))[0][0].effect === 'allow',
+      ask: (request) => pdp.check(model.toCheck(request)),
+      isAllowed: allows,
     };
   },
 
@@ -72,14 +81,15 @@ const engines = {
     return {
       withoutOwners: true,
       toQuestion: (request) => model.toCheck(request),
-      ask: async (question) => (await pdp.check(question))[0][0].effect === 'allow',
+      ask: (question) => pdp.check(question),
+      isAllowed: allows,
     };
   },
 
   'plain casbin, one enforcer': async (names) => {
     const lines = model.casbinLines(names).map((line) => `p, ${line.join(', ')}`);
     const enforcer = await newEnforcer(newModel(model.casbinModel), new StringAdapter(lines.join('\n')));
-    return { toQuestion: model.toCasbin, ask: (question) => enforcer.enforce(...question) };
+    return { toQuestion: model.toCasbin, ask: (question) => enforcer.enforce(...question), isAllowed };
   },
 
   '@cedar-policy/cedar-wasm, pre-parsed': (names) => {
@@ -88,7 +98,8 @@ const engines = {
     if (type !== 'success') throw new Error('Cedar does not take its policies');
     return {
       toQuestion: model.toCedar(id),
-      ask: (question) => cedar.statefulIsAuthorized(question).response.decision === 'allow',
+      ask: (question) => cedar.statefulIsAuthorized(question),
+      isAllowed: ({ response }) => response.decision === 'allow',
     };
   },
 
@@ -107,7 +118,8 @@ const engines = {
     return {
       mib: residentMibOf(pdp.pid),
       toQuestion: model.toCerbos,
-      ask: async (question) => (await raw.checkResources(question)).results[0].isAllowed(model.action) === true,
+      ask: (question) => raw.checkResources(question),
+      isAllowed: ({ results }) => results[0].isAllowed(model.action) === true,
     };
   },
 
@@ -122,7 +134,8 @@ const engines = {
     return {
       mib: residentMibOf(sidecar.pid),
       toQuestion: (request) => model.toCheck(request),
-      ask: async (question) => (await pdp.check(question))[0][0].effect === 'allow',
+      ask: (question) => pdp.check(question),
+      isAllowed: allows,
     };
   },
 };
@@ -139,9 +152,9 @@ function residentMibOf(pid) {
   return rows.filter(([own]) => all.has(own)).reduce((sum, [, , kib]) => sum + kib / 1024, 0);
 }
 
-async function verify(name, { toQuestion, ask, withoutOwners }, stream) {
+async function verify(name, { toQuestion, ask, isAllowed: saysYes, withoutOwners }, stream) {
   for (const request of stream)
-    if ((await ask(toQuestion(request))) !== model.byHand(request, { withoutOwners }))
+    if (saysYes(await ask(toQuestion(request))) !== model.byHand(request, { withoutOwners }))
       throw new Error(`${name} decides otherwise: ${JSON.stringify(request)}`);
 }
 
@@ -149,7 +162,7 @@ const sorted = (times) => times.sort((one, two) => one - two);
 const at = (times, share) => times[Math.min(times.length - 1, Math.floor(times.length * share))];
 
 /**
- * p50 from blocks of questions in a row, since a clock takes as long as a decision; p99 from questions one by one;
+ * p10 and p50 from blocks of questions in a row, since a clock takes as long as a decision; p99 from questions one by one;
  * throughput with 64 on their way.
  */
 async function measure({ toQuestion, ask }, stream, { seconds = 1.5 } = {}) {
@@ -187,8 +200,10 @@ async function measure({ toQuestion, ask }, stream, { seconds = 1.5 } = {}) {
     );
     return (done / (performance.now() - startedAt)) * 1000;
   };
+  const inBlocks = sorted(blocks);
   return {
-    p50: at(sorted(blocks), 0.5),
+    best: at(inBlocks, 0.1),
+    p50: at(inBlocks, 0.5),
     p99: at(sorted(single), 0.99),
     one: await concurrent(1),
     many: await concurrent(64),
@@ -208,15 +223,15 @@ async function compare(title, tools, chosen, options) {
   const names = model.toolNames(tools);
   const stream = model.requests(names);
   console.log(`\n${title}`);
-  console.log(`  ${''.padEnd(46)}   p50 µs    p99 µs    1 at a time/s   64 at a time/s   load ms     MiB`);
+  console.log(`  ${''.padEnd(46)}   p10 µs    p50 µs    p99 µs    1 at a time/s   64 at a time/s   load ms     MiB`);
   const p50 = {};
   for (const name of chosen) {
     const engine = await started(() => engines[name](names));
     await verify(name, engine, stream);
-    const { p50: middle, p99, one, many } = await measure(engine, stream, options);
+    const { best, p50: middle, p99, one, many } = await measure(engine, stream, options);
     p50[name] = middle;
     console.log(
-      `  ${name.padEnd(46)}${us(middle)} ${us(p99)}      ${count(one)}      ${count(many)} ${engine.loadMs.toFixed(0).padStart(9)} ${engine.mib.toFixed(1).padStart(7)}`,
+      `  ${name.padEnd(46)}${us(best)} ${us(middle)} ${us(p99)}      ${count(one)}      ${count(many)} ${engine.loadMs.toFixed(0).padStart(9)} ${engine.mib.toFixed(1).padStart(7)}`,
     );
     await closeAll();
   }
@@ -230,7 +245,8 @@ async function embeddedOver(files, stream, scope) {
     return {
       pdp,
       toQuestion: (request) => model.toCheck(request, scope),
-      ask: async (question) => (await pdp.check(question))[0][0].effect === 'allow',
+      ask: (question) => pdp.check(question),
+      isAllowed: allows,
     };
   });
   const { p50 } = await measure(engine, stream, { seconds: 0.8 });
@@ -305,7 +321,7 @@ try {
       for (const [file, text] of files.filter(([file]) => file.startsWith('_schemas/')))
         writeFileSync(join(folder, file), text);
       const pdp = await embedded({ policies: folder, pollMs: 0 });
-      const ask = async (question) => (await pdp.check(question))[0][0].effect === 'allow';
+      const ask = (question) => pdp.check(question);
       const { p50 } = await measure({ toQuestion: (request) => model.toCheck(request), ask }, stream, { seconds: 0.6 });
       console.log(`  ${name.padEnd(58)} ${us(p50)}`);
       await pdp.close();
