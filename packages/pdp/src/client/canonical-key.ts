@@ -60,8 +60,13 @@ function encodeObject(value: object, depth: number): string {
   if (Array.isArray(value)) return `[${Array.from(value, (item: unknown) => encode(item, depth)).join(',')}]`;
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) throw hasNoKey;
-  const entries = Object.entries(value);
-  if (entries.length !== Reflect.ownKeys(value).length) throw hasNoKey;
-  const members = entries.sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${encode(member, depth)}`).join(',')}}`;
+  const names = Object.keys(value);
+  if (names.length !== Reflect.ownKeys(value).length) throw hasNoKey;
+  let members = '';
+  // By code units, which is how texts are compared as well.
+  for (const name of names.sort()) {
+    const member = encode((value as Readonly<Record<string, unknown>>)[name], depth);
+    members += `${members === '' ? '' : ','}${JSON.stringify(name)}:${member}`;
+  }
+  return `{${members}}`;
 }

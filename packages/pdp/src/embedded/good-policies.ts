@@ -1,4 +1,4 @@
-import { describePolicy } from '../policies/describe.js';
+import { describeValid } from '../policies/describe.js';
 import { warningsOf, type PolicyFinding } from '../policies/lint.js';
 import { compilePolicies } from './compile/compile.js';
 import type { Table } from './compile/table.js';
@@ -20,7 +20,7 @@ export function goodPolicies(
   folder: PolicyFolder,
   { allowWideningScopes = false }: { readonly allowWideningScopes?: boolean | undefined },
 ): GoodPolicies {
-  const described = folder.policies.map(({ place, document }) => describePolicy(place.file, document));
+  const described = folder.policies.map(({ place, policy, document }) => describeValid(place.file, policy, document));
   const warnings = warningsOf(
     described.filter((policy) => policy !== undefined),
     allowWideningScopes,

@@ -71,7 +71,16 @@ export function describePolicy(file: string, written: unknown): PolicyDocument |
       'policies_invalid',
       `${file}: ${z.prettifyError(result.error).split('\n')[0] ?? 'is malformed'}`,
     );
-  const described = result.data.disabled === true ? undefined : describe(file, result.data);
+  return describeValid(file, result.data, written);
+}
+
+/** What a policy is about of which it is known that it is one: `valid` is what was read, and `written` what it was read from. */
+export function describeValid(
+  file: string,
+  valid: z.infer<typeof document>,
+  written: unknown,
+): PolicyDocument | undefined {
+  const described = valid.disabled === true ? undefined : describe(file, valid);
   return described === undefined ? undefined : { ...described, text: JSON.stringify(written) };
 }
 

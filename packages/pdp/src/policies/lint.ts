@@ -57,6 +57,8 @@ const withSchemas = z.object({
 });
 
 function hasSchemas({ text }: PolicyDocument): boolean {
+  // Most have none, and need not be read for it.
+  if (!text.includes('"schemas":')) return false;
   const { data } = withSchemas.safeParse(JSON.parse(text));
   const schemas = data?.resourcePolicy.schemas;
   return schemas?.principalSchema !== undefined || schemas?.resourceSchema !== undefined;
