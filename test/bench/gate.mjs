@@ -16,7 +16,7 @@ import { embedded } from '@portcullis/pdp/embedded';
 import { memoryStore, registry, resolver } from '@portcullis/tenants';
 import { fixtures, startIssuer } from '@portcullis/testing/issuers';
 import { z } from 'zod';
-import { interleave, median, report } from './measure.mjs';
+import { inARow, interleave, median, report } from './measure.mjs';
 
 const rule = (condition) => `    - { actions: ["tools/call"], effect: EFFECT_ALLOW, roles: ["member"]${condition} }`;
 const policy = (kind, rules) =>
@@ -245,6 +245,12 @@ try {
     { rounds: 800, warmup: 200 },
   );
   report('(c) filtering tools/list', lists);
+  const row = await inARow(() => ownEnforcer.visibleTools(rules, context, undefined));
+  const asked = await inARow(() => inProcess.check({ ...request, questions }));
+  const best = (sorted) => sorted[Math.floor(sorted.length / 10)].toFixed(1);
+  console.log(
+    `  the filter with embedded(), again and again: median ${median(row).toFixed(1)} µs, best tenth ${best(row)} (aim: 20); of which 30 questions: ${median(asked).toFixed(1)}, ${best(asked)}`,
+  );
   const visible = await enforcer.visibleTools(rules, context, undefined);
   if (visible.size !== 20) throw new Error(`the filter is wrong: ${String(visible.size)} tools`);
 

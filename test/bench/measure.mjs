@@ -20,6 +20,17 @@ export async function interleave(alternatives, { rounds = 600, warmup = 100 } = 
 export const median = (sorted) => sorted[Math.floor(sorted.length / 2)];
 const p99 = (sorted) => sorted[Math.floor(sorted.length * 0.99)];
 
+/** Sorted times of one piece of work in microseconds, done again and again, from blocks of ten. */
+export async function inARow(work, { blocks = 1000, warmup = 300 } = {}) {
+  const times = new Float64Array(blocks);
+  for (let block = -warmup; block < blocks; block++) {
+    const startedAt = performance.now();
+    for (let turn = 0; turn < 10; turn++) await work();
+    if (block >= 0) times[block] = (performance.now() - startedAt) * 100;
+  }
+  return times.sort();
+}
+
 /** Prints one line a measurement, and the ratio to the first. */
 export function report(title, times) {
   const names = Object.keys(times);
