@@ -89,6 +89,20 @@ describe('grounds', () => {
     expect(anew.actions).toBe(note.actions);
   });
 
+  it('are not remembered under long names', () => {
+    const grounds = new Grounds(table);
+    const payer = { work: new Work() };
+    const [kept, long] = ['k'.repeat(100), 'k'.repeat(101)];
+    const place = grounds.placeOf(kept, 'default');
+    expect(grounds.knownPlace(kept, 'default')).toBe(place);
+    grounds.placeOf(long, 'default');
+    expect(grounds.knownPlace(long, 'default')).toBeUndefined();
+    grounds.placeOf('acme', long);
+    expect(grounds.knownPlace('acme', long)).toBeUndefined();
+    expect(grounds.groundOf(place, kept, payer)).toBe(grounds.groundOf(place, kept, payer));
+    expect(grounds.groundOf(place, long, payer)).not.toBe(grounds.groundOf(place, long, payer));
+  });
+
   it('make room for scopes, too', () => {
     const grounds = new Grounds(table, 4);
     for (const scope of ['a', 'b', 'c', 'd', 'e']) grounds.placeOf(scope, 'default');

@@ -25,6 +25,8 @@ export interface Place {
   readonly parentRoles: ReadonlyMap<string, readonly string[]> | undefined;
   /** Whether any principal policy can concern a question. */
   readonly hasPrincipalPolicy: boolean;
+  /** What is known of it, by kind. */
+  readonly grounds: Map<string, Ground>;
 }
 
 /** Where a question is answered: what of the table can concern its kind. */
@@ -40,13 +42,10 @@ export interface Ground {
   readonly schemas: PolicySchemas | undefined;
 }
 
-/** A place, and what was found on it. */
-interface KnownPlace extends Place {
-  readonly grounds: Map<string, Ground>;
-}
-
 /** How many places and grounds are remembered: far more than are asked for in turns, and not more than some 10 MiB. */
 const mostRemembered = 50_000;
+/** Longer names, in UTF-16 units, are not remembered: whoever may make them up could fill the memory with them. */
+const longest = 100;
 
 /**
  * Finds out what of the table can concern a question. It depends on the scope, the version and the kind alone, which are
@@ -55,9 +54,9 @@ const mostRemembered = 50_000;
 export class Grounds {
   readonly table: Table;
   /** By version and scope. */
-  readonly #places = new Map<string, Map<string, KnownPlace>>();
+  readonly #places = new Map<string, Map<string, Place>>();
   /** Those that several scopes share: of most tenants there are no policies. */
-  readonly #shared = new Map<string, KnownPlace>();
+  readonly #shared = new Map<string, Place>();
   readonly #most: number;
   #remembered = 0;
 
@@ -79,33 +78,34 @@ export class Grounds {
   /**
    * Where a question is answered.
    *
-   * @param place - one that this was asked for
+   * @param place - one that these grounds gave
    * @param payer - pays where patterns have to be tried
    * @throws Unanswerable when the request has cost too much
    */
   groundOf(place: Place, kind: string, payer: Payer): Ground {
-    const { grounds } = place as KnownPlace;
-    return grounds.get(kind) ?? this.#findGround(place, grounds, kind, payer);
+    return place.grounds.get(kind) ?? this.#findGround(place, kind, payer);
   }
 
-  #findPlace(scope: string, version: string): KnownPlace {
+  #findPlace(scope: string, version: string): Place {
     const place = placeIn(this.table, scope, version);
     const { principalScope, resourceScope, parentRoles } = place;
     // No version and no name of a scope has a space in it, and none is a dash.
     const names = [principalScope?.name ?? '-', resourceScope?.name ?? '-', parentRoles === undefined ? '-' : scope];
     const key = `${version} ${names.join(' ')}`;
-    const found = this.#shared.get(key) ?? { ...place, grounds: new Map() };
+    const found = this.#shared.get(key) ?? place;
+    if (scope.length > longest || version.length > longest) return found;
     this.#makeRoom();
     this.#shared.set(key, found);
-    const scopes = this.#places.get(version) ?? new Map<string, KnownPlace>();
+    const scopes = this.#places.get(version) ?? new Map<string, Place>();
     this.#places.set(version, scopes.set(scope, found));
     return found;
   }
 
-  #findGround(place: Place, grounds: Map<string, Ground>, kind: string, payer: Payer): Ground {
+  #findGround(place: Place, kind: string, payer: Payer): Ground {
     const found = groundIn(place, kind, payer);
+    if (kind.length > longest) return found;
     this.#makeRoom();
-    grounds.set(kind, found);
+    place.grounds.set(kind, found);
     return found;
   }
 
@@ -131,6 +131,7 @@ function placeIn(table: Table, scope: string, version: string): Place {
     parentRoles:
       resourceScope?.name === scope && resourceScope.parentRoles.size > 0 ? resourceScope.parentRoles : undefined,
     hasPrincipalPolicy: hasVersion(principalScope, version),
+    grounds: new Map(),
   };
 }
 
