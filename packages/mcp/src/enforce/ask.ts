@@ -90,7 +90,7 @@ function incomplete(): PortcullisError {
 function principalFor(questions: readonly Question[], context: TenantContext): Principal {
   const principal = principalOf(context);
   const extra: Record<string, AttributeValue> = {};
-  for (const question of questions) Object.assign(extra, question.subject);
+  for (const { subject } of questions) if (subject !== undefined) Object.assign(extra, subject);
   if (Object.keys(extra).length === 0) return principal;
   for (const name of Object.keys(extra)) {
     if (Object.hasOwn(principal.attr, name)) {

@@ -159,21 +159,23 @@ export function enforcer(options: EnforcerOptions): Enforcer {
     for (const [name, rule] of rules) {
       const questions = isAllowedTool(name, context) ? visibilityQuestions(name, rule, context) : undefined;
       if (questions === undefined) continue;
-      const planKeys = questions.plan.map((question) => {
+      const planKeys: string[] = [];
+      for (const question of questions.plan) {
         const key = planKey(question);
         if (!plans.has(key)) plans.set(key, possible(question, context, signal));
-        return key;
-      });
-      candidates.push({ name, from: checks.length, count: questions.check.length, planKeys });
-      checks.push(...questions.check);
+        planKeys.push(key);
+      }
+      const from = checks.length;
+      for (const question of questions.check) checks.push(question);
+      candidates.push({ name, from, to: checks.length, planKeys });
     }
     const [permissions, planned] = await Promise.all([permitted(checks, context, signal), Promise.all(plans.values())]);
     const outcomes = new Map([...plans.keys()].map((key, index) => [key, planned[index] === true]));
     const visible = new Set<string>();
-    for (const { name, from, count, planKeys } of candidates) {
-      const own = permissions.slice(from, from + count);
-      if (own.length === count && own.every(Boolean) && planKeys.every((key) => outcomes.get(key) === true))
-        visible.add(name);
+    for (const { name, from, to, planKeys } of candidates) {
+      let passes = planKeys.every((key) => outcomes.get(key) === true);
+      for (let position = from; position < to; position++) passes &&= permissions[position] === true;
+      if (passes) visible.add(name);
     }
     return visible;
   }
@@ -188,7 +190,9 @@ export function enforcer(options: EnforcerOptions): Enforcer {
     context: TenantContext,
     signal: AbortSignal | undefined,
   ): Promise<readonly boolean[]> {
-    const answers = pdp.prefersChecks === true ? [] : await plannedAnswers(questions, context, signal);
+    if (pdp.prefersChecks === true)
+      return (await ask(pdp, questions, context, signal)).map(({ effect }) => effect === 'allow');
+    const answers = await plannedAnswers(questions, context, signal);
     const open = questions.filter((_question, index) => answers[index] === undefined);
     const decisions = await ask(pdp, open, context, signal);
     let next = 0;
@@ -259,7 +263,7 @@ export function enforcer(options: EnforcerOptions): Enforcer {
 interface Candidate {
   readonly name: string;
   readonly from: number;
-  readonly count: number;
+  readonly to: number;
   readonly planKeys: readonly string[];
 }
 
