@@ -58,7 +58,10 @@ export interface Decision {
   readonly obligations: readonly Obligation[];
   /** The engine's own id of the call. */
   readonly callId: string;
-  /** How long the engine took for the request that the question was in, in milliseconds. */
+  /**
+   * How long the engine took for the request that the question was in, in milliseconds; 0 from an engine of this process
+   * for a few microseconds, which it does not time.
+   */
   readonly durationMs: number;
   /** The engine that answered. */
   readonly engine: string;

@@ -8,7 +8,7 @@ import {
 } from '@portcullis/core';
 import { unavailable } from '../unavailable.js';
 import { callIds } from './call-ids.js';
-import { check, type Rulebook } from './evaluate/check.js';
+import { check, RepeatedAction, type Rulebook } from './evaluate/check.js';
 import { engine } from './evaluate/decisions.js';
 import { Grounds } from './evaluate/ground.js';
 import { explain, type Explanation } from './evaluate/explain.js';
@@ -88,7 +88,6 @@ export async function embedded(options: EmbeddedOptions): Promise<EmbeddedEngine
     check(request: CheckRequest, { signal }: CallOptions = {}) {
       try {
         refuseLate(signal);
-        refuseRepeatedActions(request);
         return Promise.resolve(check(rulebook, request, nextCallId()));
       } catch (error) {
         return Promise.reject(failureOf(error));
@@ -97,7 +96,6 @@ export async function embedded(options: EmbeddedOptions): Promise<EmbeddedEngine
     explain(request: CheckRequest) {
       try {
         refuseLate(undefined);
-        refuseRepeatedActions(request);
         return Promise.resolve(explain(rulebook, request, nextCallId()));
       } catch (error) {
         return Promise.reject(failureOf(error));
@@ -126,16 +124,6 @@ function fromBundle({ bundle, revision, allowWideningScopes }: BundleOptions): G
       `the bundle is of the revision ${folder.revision}, and not ${revision}`,
     );
   return goodPolicies(folder, { allowWideningScopes });
-}
-
-/** A mistake of the calling code, and no failure of the engine. */
-class RepeatedAction extends TypeError {}
-
-/** The caller would not know which answer is which. */
-function refuseRepeatedActions({ questions }: CheckRequest): void {
-  for (const { actions } of questions)
-    if (actions.length > 1 && new Set(actions).size !== actions.length)
-      throw new RepeatedAction('an action is asked twice on one resource');
 }
 
 /** Whatever goes wrong in here is no answer, and never an allow. */

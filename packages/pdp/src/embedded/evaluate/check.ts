@@ -29,9 +29,21 @@ export interface Rulebook {
   readonly globals: CelMap;
 }
 
+/** A mistake of the calling code, and no failure of the engine: it would not know which answer is which. */
+export class RepeatedAction extends TypeError {
+  constructor() {
+    super('an action is asked twice on one resource');
+  }
+}
+
+function repeatsAction({ questions }: CheckRequest): boolean {
+  return questions.some(({ actions }) => new Set(actions).size !== actions.length);
+}
+
 /**
  * Decides on all that a request asks.
  *
+ * @throws RepeatedAction
  * @throws PortcullisError `pdp_unavailable` where the request is malformed
  */
 export function check(
@@ -40,14 +52,14 @@ export function check(
   callId: string,
   occasion = new Occasion(),
 ): readonly (readonly Decision[])[] {
-  const startedAt = performance.now();
   const { grounds, revision: policyRevision } = rulebook;
   const policyVersion = request.policyVersion ?? rulebook.policyVersion;
   const known = grounds.knownPlace(request.scope, policyVersion);
   const wrong = malformation(request, policyVersion, known !== undefined);
-  if (wrong !== undefined) throw refused(wrong);
+  if (wrong !== undefined) throw repeatsAction(request) ? new RepeatedAction() : refused(wrong);
   const principal = principalOf(request.principal);
   const { questions } = request;
+  if (questions.length > 1) occasion.startTiming();
   const place = known ?? grounds.placeOf(request.scope, policyVersion || 'default');
   // Filled by their length: lists that grow, and what goes through them by functions, cost as much as deciding.
   const verdicts = new Array<readonly Verdict[]>(questions.length);
@@ -56,7 +68,7 @@ export function check(
     const question = questionFor(rulebook, request, principal, resource, occasion);
     verdicts[at++] = verdictsOn(grounds, place, question, actions, rulebook.rejects);
   }
-  const durationMs = performance.now() - startedAt;
+  const { durationMs } = occasion;
   const answering = { policyVersion, policyRevision, callId, durationMs, occasion };
   const answers = new Array<readonly Decision[]>(questions.length);
   at = 0;
@@ -116,12 +128,9 @@ export function verdictsOn(
 }
 
 /** Whether attributes break the schemas of the policy that the question is for. */
-export function breaksSchemas(
-  { schemas }: Ground,
-  { principal, resource, work }: Question,
-  actions: readonly string[],
-): boolean {
+export function breaksSchemas({ schemas }: Ground, question: Question, actions: readonly string[]): boolean {
   if (schemas === undefined) return false;
+  const { principal, resource, work } = question;
   return (
     breaks(schemas.principal, principal.attr, actions, work) || breaks(schemas.resource, resource.attr, actions, work)
   );

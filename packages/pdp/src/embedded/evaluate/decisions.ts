@@ -30,10 +30,12 @@ export function toDecisions(
   { policyVersion, policyRevision, callId, durationMs, occasion }: Answering,
 ): readonly Decision[] {
   // An output that could not be computed may have been an obligation, on whichever action.
-  const isBroken = verdicts.some(hasFailedOutput);
+  let isBroken = false;
+  for (const { outputs } of verdicts) isBroken ||= outputs.length > 0 && outputs.some(hasFailed);
   const decisions = new Array<Decision>(actions.length);
   for (let position = 0; position < actions.length; position++) {
-    const [action, verdict] = [actions[position], verdicts[position]];
+    const action = actions[position];
+    const verdict = verdicts[position];
     if (action === undefined || verdict === undefined) throw unavailable('an action was not decided on');
     const { effect, policy, scope, outputs: said } = verdict;
     const outputs = said.length === 0 ? nothing : said.map((output) => toOutput(output, action, occasion.work));
@@ -58,8 +60,8 @@ export function toDecisions(
   return decisions;
 }
 
-function hasFailedOutput({ outputs }: Verdict): boolean {
-  return outputs.length > 0 && outputs.some(({ value }) => value === failed);
+function hasFailed({ value }: Output): boolean {
+  return value === failed;
 }
 
 function toOutput({ source, value }: Output, action: string, work: Work): PolicyOutput {

@@ -89,6 +89,27 @@ describe('a request', () => {
   });
 });
 
+describe('how long a request took', () => {
+  const timeOf = (answers: readonly (readonly Decision[])[]): number | undefined => answers[0]?.[0]?.durationMs;
+
+  it('is not said of one question that costs nothing', async () => {
+    const pdp = await load([when('R.attr.owner == P.id')]);
+    expect(timeOf(await pdp.check(asking({ owner: 'p' })))).toBe(0);
+  });
+
+  it('is said of several questions, and of one that costs something', async () => {
+    const pdp = await load([when('R.attr.list.all(x, x < 5)')]);
+    const [question] = asking({ list: [1, 2, 3] }).questions;
+    if (question === undefined) throw new Error('there is no question');
+    expect(timeOf(await pdp.check({ ...asking(), questions: [question] }))).toBeGreaterThan(0);
+    const two = await pdp.check({ ...asking(), questions: [{ ...question, resource: note }, question] });
+    expect(timeOf(two)).toBeGreaterThan(0);
+    expect(two[1]?.[0]?.durationMs).toBe(timeOf(two));
+    const plain = await pdp.check({ ...asking(), questions: asking().questions.concat(asking().questions) });
+    expect(timeOf(plain)).toBeGreaterThan(0);
+  });
+});
+
 describe('the bound on what a request costs', () => {
   const many = Array.from({ length: 10_000 }, (_, index) => index);
   const times = (count: number, request: CheckRequest): CheckRequest => ({

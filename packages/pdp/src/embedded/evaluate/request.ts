@@ -53,7 +53,8 @@ function wrongIn(names: unknown): string | undefined {
     const name = names[position];
     if (name === '') return 'one is empty';
     if (!isName(name)) return 'one is malformed';
-    const isRepeated = seen === undefined ? names.indexOf(name) !== position : seen.size === seen.add(name).size;
+    const isRepeated =
+      seen === undefined ? position > 0 && names.indexOf(name) !== position : seen.size === seen.add(name).size;
     if (isRepeated) return 'one is there twice';
   }
   return undefined;
