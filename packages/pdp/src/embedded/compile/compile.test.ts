@@ -55,7 +55,7 @@ it('holds nothing of the files that it was compiled from: they take more memory 
 
 it('has one row for all roles of a rule', async () => {
   const { table } = await compiled();
-  const byRole = table.resourceScopes.get('')?.versions.get('default')?.get('note')?.actions.literal.get('read');
+  const byRole = table.resourceScopes.get('')?.versions.get('default')?.get('note')?.actions.get('read');
   expect(byRole?.get('guest')).toHaveLength(1);
   expect(byRole?.get('guest')).toBe(byRole?.get('member'));
 });

@@ -1,12 +1,12 @@
 import type { PrincipalPolicy } from '../load/document.js';
 import { refusal, type Place } from '../load/place.js';
-import { byName, entryOf, valueOf } from './by-name.js';
+import { ByName, entryOf, valueOf } from './by-name.js';
 import { conditionAt, policyNames, type Exports } from './expressions.js';
 import { isPattern } from './glob.js';
 import { policyName, sanitized } from './names.js';
 import { needsConsent, outputsAt, withConsent } from './rules.js';
 import { principalScope } from './scopes.js';
-import type { ByName, PrincipalVersion, Row, Table } from './table.js';
+import type { PrincipalVersion, Row, Table } from './table.js';
 
 /**
  * Adds the rows of a principal policy.
@@ -19,7 +19,7 @@ export function addPrincipalPolicy(table: Table, place: Place, policy: Principal
   const policyNameText = policyName('principal', principal, version, scope);
   const names = policyNames(place, ['principalPolicy'], exports, policy);
   const { principals, kinds: allKinds } = addVersion(table, policy);
-  const { kinds } = valueOf(principals, principal, () => ({ kinds: byName<ByName<Row[]>>() }));
+  const { kinds } = valueOf(principals, principal, () => ({ kinds: new ByName<ByName<Row[]>>() }));
   const seen = new Set<string>();
   const once = (path: readonly PropertyKey[], what: string): void => {
     if (seen.has(what)) throw refusal(place, path, `the policy has ${what} twice`);
@@ -44,7 +44,7 @@ export function addPrincipalPolicy(table: Table, place: Place, policy: Principal
         ...outputsAt(names, actionPath, rule.output),
       });
       const rows = entryOf(
-        entryOf(kinds, resource, () => byName<Row[]>()),
+        entryOf(kinds, resource, () => new ByName<Row[]>()),
         rule.action,
         (): Row[] => [],
       );
@@ -61,5 +61,8 @@ export function refuseOddKind(place: Place, path: readonly PropertyKey[], kind: 
 }
 
 function addVersion(table: Table, { version, scope = '' }: PrincipalPolicy): PrincipalVersion {
-  return valueOf(principalScope(table, scope).versions, version, () => ({ principals: new Map(), kinds: byName() }));
+  return valueOf(principalScope(table, scope).versions, version, () => ({
+    principals: new Map(),
+    kinds: new ByName(),
+  }));
 }

@@ -1,9 +1,10 @@
 import type { ResourcePolicy } from '../load/document.js';
 import { refusal, type Place } from '../load/place.js';
 import type { JsonSchemas } from '../schema/json-schemas.js';
-import { byName, entryOf, valueOf } from './by-name.js';
+import { ByName, entryOf, valueOf } from './by-name.js';
 import type { DerivedRole } from './derived-roles.js';
 import { conditionAt, policyNames, type Exports } from './expressions.js';
+import { NameMap } from './name-map.js';
 import { policyName, sanitized } from './names.js';
 import { distinctRoles, needsConsent, outputsAt, withConsent } from './rules.js';
 import { policySchemas } from './schemas.js';
@@ -32,7 +33,7 @@ export function addResourcePolicy(table: Table, place: Place, policy: ResourcePo
   const kindRules = addKind(table, policy, {
     policy: policyNameText,
     schemas: policySchemas(place, policy.schemas, shared.schemas),
-    actions: byName<ByRole>(),
+    actions: new ByName<ByRole>(),
     derivedRoles: [],
   });
   const onRuntime = (): void => {
@@ -64,7 +65,7 @@ export function addResourcePolicy(table: Table, place: Place, policy: ResourcePo
       add: valueOf(adders, derivedRole, () => adding(derivedRole === undefined ? row : { ...row, derivedRole })),
     }));
     for (const action of new Set(rule.actions)) {
-      const byRole = entryOf(kindRules.actions, shared.nameOf(action), (): ByRole => new Map());
+      const byRole = entryOf(kindRules.actions, shared.nameOf(action), (): ByRole => new NameMap());
       for (const { role, add } of forRoles) byRole.set(role, add(byRole.get(role)));
     }
   }

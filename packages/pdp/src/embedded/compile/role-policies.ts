@@ -1,6 +1,6 @@
 import type { RolePolicy } from '../load/document.js';
 import { refusal, type Place } from '../load/place.js';
-import { byName, entryOf, valueOf } from './by-name.js';
+import { ByName, entryOf, valueOf } from './by-name.js';
 import { conditionAt, noParameters } from './expressions.js';
 import { globMatcher, isPattern } from './glob.js';
 import { sanitized, withScope } from './names.js';
@@ -32,7 +32,7 @@ export function addRolePolicy(table: Table, place: Place, policy: RolePolicy): s
     const path = ['rolePolicy', 'rules', position];
     refuseOddKind(place, [...path, 'resource'], rule.resource);
     entryOf(roleKinds, rule.resource, () => true as const);
-    const kinds = valueOf(roles, role, () => byName<AllowRule[]>());
+    const kinds = valueOf(roles, role, () => new ByName<AllowRule[]>());
     entryOf(kinds, rule.resource, (): AllowRule[] => []).push({
       actions: rule.allowActions.map(globMatcher),
       condition: conditionAt(names, path, rule.condition),

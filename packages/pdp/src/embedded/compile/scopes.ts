@@ -1,4 +1,4 @@
-import { byName, valueOf } from './by-name.js';
+import { ByName, valueOf } from './by-name.js';
 import { scopeChain } from './names.js';
 import type { PrincipalScope, ResourceScope, Table } from './table.js';
 
@@ -10,7 +10,7 @@ export function resourceScope({ resourceScopes }: Table, name: string): Resource
     needsConsent: false,
     versions: new Map(),
     roles: new Map(),
-    roleKinds: byName(),
+    roleKinds: new ByName(),
     parentRoles: new Map(),
   }));
 }

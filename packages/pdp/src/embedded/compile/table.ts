@@ -1,7 +1,9 @@
 import type { Activation, Expression } from '../cel/expression.js';
 import type { CelMap } from '../cel/cel-value.js';
 import type { Work } from '../cel/work.js';
+import type { ByName } from './by-name.js';
 import type { NameMatcher } from './glob.js';
+import type { NameMap } from './name-map.js';
 
 /** A condition as its policy says it. */
 export type ConditionTree =
@@ -45,14 +47,8 @@ export interface Row extends ConditionIn {
   readonly whenConditionNotMet: Expression | undefined;
 }
 
-/** Something by name: literal names are looked up, patterns are tried one by one. */
-export interface ByName<T> {
-  readonly literal: Map<string, T>;
-  patterns: readonly { readonly pattern: string; readonly matches: NameMatcher; readonly value: T }[];
-}
-
 /** Rows by role; `*` is everybody's. */
-export type ByRole = Map<string, readonly Row[]>;
+export type ByRole = NameMap<readonly Row[]>;
 
 /** A rule of a role policy: what a role may do with a kind at all. */
 export interface AllowRule extends ConditionIn {

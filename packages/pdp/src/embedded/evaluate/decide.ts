@@ -1,7 +1,8 @@
 import type { CelResult } from '../cel/cel-value.js';
 import { policyName } from '../compile/names.js';
 import { rolePolicyName } from '../compile/role-policies.js';
-import type { AllowRule, ByName, ByRole, ResourceScope, Row } from '../compile/table.js';
+import type { ByName } from '../compile/by-name.js';
+import type { AllowRule, ByRole, ResourceScope, Row } from '../compile/table.js';
 import { isKindOfPrincipals, kindRulesIn, takesRolePolicies, type Ground } from './ground.js';
 import { isKnown, lookUp, payForPatterns } from './look-up.js';
 import type { Question } from './question.js';

@@ -1,14 +1,7 @@
+import type { ByName } from '../compile/by-name.js';
 import { policyName, sanitized } from '../compile/names.js';
 import { nearestScope } from '../compile/scopes.js';
-import type {
-  ByName,
-  ByRole,
-  KindRules,
-  PolicySchemas,
-  PrincipalScope,
-  ResourceScope,
-  Table,
-} from '../compile/table.js';
+import type { ByRole, KindRules, PolicySchemas, PrincipalScope, ResourceScope, Table } from '../compile/table.js';
 import { isKnown, type Payer } from './look-up.js';
 
 /** The version that role policies are of. */
@@ -32,7 +25,6 @@ export interface Place {
 /** Where a question is answered: what of the table can concern its kind. */
 export interface Ground {
   readonly place: Place;
-  readonly kind: string;
   /** What the most specific scope says of the kind. */
   readonly actions: ByName<ByRole> | undefined;
   /** Whether any resource policy can concern the question: without one, there is none to name. */
@@ -40,6 +32,7 @@ export interface Ground {
   /** The name of the resource policy that the question is for; empty without any. */
   readonly resourcePolicy: string;
   readonly schemas: PolicySchemas | undefined;
+  readonly kind: string;
 }
 
 /** How many places and grounds are remembered: far more than are asked for in turns, and not more than some 10 MiB. */
@@ -147,12 +140,12 @@ function groundIn(place: Place, asked: string, payer: Payer): Ground {
   const hasResourcePolicy = rules !== undefined || hasResourcePolicyIn(resourceScope, version, kind, payer);
   return {
     place,
-    kind,
     actions: rules?.actions,
     hasResourcePolicy,
     resourcePolicy:
       rules?.policy ?? (hasResourcePolicy ? policyName('resource', kind, version, resourceScope?.name ?? '') : ''),
     schemas: rules?.schemas,
+    kind,
   };
 }
 

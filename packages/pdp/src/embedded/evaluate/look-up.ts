@@ -1,6 +1,5 @@
 import type { Work } from '../cel/work.js';
-import { allOf, hasAny } from '../compile/by-name.js';
-import type { ByName } from '../compile/table.js';
+import { allOf, hasAny, type ByName } from '../compile/by-name.js';
 
 /** Whoever pays; asked for only where something is to be paid. */
 export interface Payer {
