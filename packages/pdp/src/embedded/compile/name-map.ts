@@ -8,8 +8,9 @@ interface Entry<T> {
 }
 
 /**
- * Things by name, none of them undefined, in the order in which they came, as a Map has them. A few are a chain: a Map of one thing lies in four
- * places of the memory, and with many policies none of them is in the processor's cache when a question comes.
+ * Things by name, none of them undefined, in the order in which they came, as a Map has them. A few are a chain: a Map
+ * of one thing lies in four places of the memory, and with many policies none of them is in the processor's cache when
+ * a question comes.
  */
 export class NameMap<T> {
   private first: Entry<T> | undefined = undefined;
