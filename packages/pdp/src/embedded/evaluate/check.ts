@@ -37,7 +37,7 @@ export class RepeatedAction extends TypeError {
 }
 
 function repeatsAction({ questions }: CheckRequest): boolean {
-  return questions.some(({ actions }) => new Set(actions).size !== actions.length);
+  return questions.some(({ actions }) => Array.isArray(actions) && new Set(actions).size !== actions.length);
 }
 
 /**

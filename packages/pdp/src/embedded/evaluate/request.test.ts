@@ -59,6 +59,8 @@ describe('a request', () => {
     ['roles that repeat', { principal: { id: 'p', roles: ['a', 'a'], attr: {} } }, {}],
     ['roles that are one text', { principal: { id: 'p', roles: 'ab', attr: {} } }, {}],
     ['actions that are one text', {}, { actions: 'ab' }],
+    ['actions that are one text, with a letter twice', {}, { actions: 'aa' }],
+    ['actions that are no list', {}, { actions: 5 }],
     ['1,001 actions', {}, { actions: Array.from({ length: 1001 }, (_, index) => `a${String(index)}`) }],
     [
       '1,001 roles',
