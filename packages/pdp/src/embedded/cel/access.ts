@@ -2,7 +2,7 @@ import type { Evaluate } from './expression.js';
 import { Hierarchy } from './hierarchy.js';
 import type { Kind } from './kind.js';
 import { found, KeyedMap } from './keyed-map.js';
-import type { Typed } from './typed.js';
+import type { Free, Typed } from './typed.js';
 import { Uint } from './uint.js';
 import { Unsupported } from './unsupported.js';
 import { failed, type CelResult, type CelValue } from './cel-value.js';
@@ -12,7 +12,7 @@ const withMembers: ReadonlySet<Kind> = new Set<Kind>(['dyn', 'null', 'map']);
 const withItems: ReadonlySet<Kind> = new Set<Kind>(['dyn', 'null', 'map', 'list', 'hierarchy']);
 
 /** `value.name` */
-export function select({ evaluate, kind }: Typed, name: string): Typed {
+export function select({ evaluate, kind, isOfAttribute }: Typed, name: string): Typed {
   refuse(kind, withMembers, `\`.${name}\``);
   return {
     evaluate: (activation) => {
@@ -22,6 +22,7 @@ export function select({ evaluate, kind }: Typed, name: string): Typed {
       return item === undefined ? failed : item;
     },
     kind: 'dyn',
+    isOfAttribute,
   };
 }
 
@@ -47,8 +48,19 @@ export function index(value: Typed, key: Typed): Typed {
       return position === failed ? failed : itemAt(of, position);
     },
     kind: value.kind === 'hierarchy' ? 'string' : (value.item ?? 'dyn'),
+    isOfAttribute: value.isOfAttribute,
+    free: freeIn(value, key),
   };
 }
+
+/** An int may be an index as well as a key: of that, Cerbos knows nothing. */
+function freeIn({ kind, free, isOfAttribute }: Typed, key: Typed): Free | undefined {
+  if (free !== undefined) return free;
+  if (kind !== 'dyn' || !onlyKeys.has(key.kind)) return undefined;
+  return isOfAttribute === true ? 'member' : 'within';
+}
+
+const onlyKeys: ReadonlySet<Kind> = new Set<Kind>(['string', 'bool', 'uint']);
 
 function itemAt(container: CelValue, key: CelValue): CelResult {
   if (isList(container)) return inList(container, key);

@@ -2,7 +2,7 @@ import type { Evaluate } from './expression.js';
 import type { Kind } from './kind.js';
 import { mapOfEntries } from './keyed-map.js';
 import { constant } from './literal.js';
-import type { Typed } from './typed.js';
+import { freeWithin, type Typed } from './typed.js';
 import { Unsupported } from './unsupported.js';
 import { failed, type CelValue } from './cel-value.js';
 
@@ -16,12 +16,13 @@ export const aggregate = {
     const values = items.flatMap(({ constant: value }) => (value === undefined ? [] : [value]));
     return values.length === items.length
       ? { ...constant(values, 'list'), item }
-      : { evaluate: list(items.map(({ evaluate }) => evaluate)), kind: 'list', item };
+      : { evaluate: list(items.map(({ evaluate }) => evaluate)), kind: 'list', item, free: freeWithin(items) };
   },
   map: (entries: readonly (readonly [Typed, Typed])[]): Typed => {
     for (const [{ kind }] of entries)
       if (!keyKinds.has(kind)) throw new Unsupported(`a value of type ${kind} is not supported as a key`);
-    return { evaluate: map(entries.map(([key, value]) => [key.evaluate, value.evaluate] as const)), kind: 'map' };
+    const free = freeWithin(entries.map(([, value]) => value));
+    return { evaluate: map(entries.map(([key, value]) => [key.evaluate, value.evaluate] as const)), kind: 'map', free };
   },
 };
 

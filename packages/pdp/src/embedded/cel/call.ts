@@ -1,7 +1,7 @@
 import type { Evaluate } from './expression.js';
 import { isOfKind, mayBe, type Kind } from './kind.js';
 import { takes, type Overload } from './overload.js';
-import { joinedItem, type Typed } from './typed.js';
+import { freeWithin, joinedItem, type Typed } from './typed.js';
 import { Unsupported } from './unsupported.js';
 import { failed, type CelValue } from './cel-value.js';
 
@@ -15,7 +15,7 @@ export function callOf(name: string, overloads: readonly Overload[], args: reado
   const possible = overloads.filter(({ kinds }) =>
     kinds.every((kind, index) => mayBe(args[index]?.kind ?? 'dyn', kind)),
   );
-  const [first, ...others] = possible;
+  const [first, ...others] = settled(name, possible, args);
   if (first === undefined) {
     const kinds = args.map(({ kind }) => kind).join(', ');
     throw new Unsupported(`the function \`${name}\` does not take (${kinds})`);
@@ -23,9 +23,44 @@ export function callOf(name: string, overloads: readonly Overload[], args: reado
   const kind = others.every(({ result }) => result === first.result) ? first.result : 'dyn';
   const values = args.map(({ evaluate }) => evaluate);
   // Whatever has a size has it, whichever form the types let one believe in.
-  const forms = name === 'size' ? overloads : possible;
+  const forms = name === 'size' ? overloads : [first, ...others];
   const evaluate = forms.length === 1 ? only(first, values) : anyOf(forms, values);
-  return { evaluate, kind, item: itemOf(name, args) };
+  const free = name !== 'dyn' && (kind === 'dyn' || kind === 'list') ? freeWithin(args) : undefined;
+  return { evaluate, kind, item: itemOf(name, args), free };
+}
+
+const conversions: ReadonlySet<string> = new Set([
+  'bool',
+  'bytes',
+  'double',
+  'duration',
+  'int',
+  'string',
+  'timestamp',
+  'uint',
+]);
+
+/** One form here, which takes numbers of all kinds, and one for each two kinds in Cerbos. */
+const ofManyForms = /^math\.(greatest|least)\//;
+
+/**
+ * The forms that an argument of unsettled type leaves: of a conversion the first, which converts nothing.
+ *
+ * @throws Unsupported where it is not known which one Cerbos takes
+ */
+function settled(name: string, possible: readonly Overload[], args: readonly Typed[]): readonly Overload[] {
+  const [first] = possible;
+  if (first === undefined || name === 'size') return possible;
+  const isOpen = args.some(
+    ({ free }, index) =>
+      free !== undefined &&
+      (ofManyForms.test(first.key) || possible.some(({ kinds }) => kinds[index] !== first.kinds[index])),
+  );
+  if (!isOpen) return possible;
+  if (conversions.has(name) && args[0]?.free === 'member') return [first];
+  throw new Unsupported(
+    `of \`${name}\`, Cerbos takes one form alone for a member that is had by a key in brackets: write it with a dot, or \`dyn(...)\` around it`,
+  );
 }
 
 /** What is known of the items of the list that a function gives. */

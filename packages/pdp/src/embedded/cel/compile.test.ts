@@ -153,6 +153,59 @@ describe('an expression', () => {
     expect(of('R.attr.l.map(v, string(v))', { l: [1] })).toEqual(['1']);
   });
 
+  describe('with a member that is had by a key in brackets', () => {
+    const attr: Readonly<Record<string, CelValue>> = {
+      m: { n: 5, s: 'a', t: true, o: { n: 5 }, l: [5] },
+      l: [5],
+      s: 'a',
+    };
+
+    // Each was asked of Cerbos 0.51.
+    it.each<[string, Json | undefined]>([
+      ['string(R.attr.m["n"])', undefined],
+      ['string(R.attr.m["s"])', 'a'],
+      ['double(R.attr.m["n"])', 5],
+      ['int(R.attr.m["n"])', undefined],
+      ['uint(R.attr.m["n"])', undefined],
+      ['bytes(R.attr.m["s"])', undefined],
+      ['bool(R.attr.m["t"])', true],
+      ['string(R.attr["m"]["n"])', undefined],
+      ['string(R.attr.m["o"]["n"])', undefined],
+      ['string(R.attr.m["l"][0])', undefined],
+      ['string(R.attr.m[R.attr.s])', undefined],
+      ['string(R.attr.m[string("n")])', undefined],
+      ['size(R.attr.m["l"])', 1],
+      ['R.attr.m["l"].map(v, string(v))', ['5']],
+      // And where its type is known to be anything.
+      ['string(R.attr.m.n)', '5'],
+      ['string(R.attr["s"])', 'a'],
+      ['string(R.attr.m["o"].n)', '5'],
+      ['string(R.attr.l[0])', '5'],
+      ['string(dyn(R.attr.m["n"]))', '5'],
+    ])('takes the first form of a conversion: %s', (text, expected) => {
+      expect(of(text, attr)).toEqual(expected);
+    });
+
+    it.each([
+      'hierarchy(R.attr.m["l"])',
+      'R.attr.m["s"].reverse()',
+      'math.greatest(R.attr.m["n"], 1)',
+      'string(true ? R.attr.m["n"] : "x")',
+      'string([R.attr.m["n"]][0])',
+      'string(([R.attr.m["n"]] + [1])[0])',
+      'string({"a": R.attr.m["n"]}["a"])',
+      '[R.attr.m["n"]].map(v, string(v))',
+      '[1].map(v, R.attr.m["n"]).map(v, string(v))',
+      'cel.bind(v, R.attr.m["n"], string(v))',
+      'string(cel.bind(v, 1, R.attr.m["n"]))',
+      'string(R.attr.m["l"].distinct()[0])',
+      'string(C.limit["n"])',
+      'math.least([1, R.attr.m["n"]])',
+    ])('is refused where another form could be taken: %s', (text) => {
+      expect(() => of(text, attr)).toThrow('one form alone');
+    });
+  });
+
   it.each([
     ['an order of equal keys that Go has made up', 'lists.range(13).sortBy(v, 1)'],
     ['the time zone of the machine', 'now().getHours("Local")'],

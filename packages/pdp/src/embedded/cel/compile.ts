@@ -16,7 +16,7 @@ import { parseExpression } from './parse.js';
 import { attributeOf, fieldOf, type Message } from './request-fields.js';
 import { timestampOfMs } from './timestamp.js';
 import { typeNames } from './type-value.js';
-import type { Typed } from './typed.js';
+import { freeWithin, type Typed } from './typed.js';
 import { Unsupported } from './unsupported.js';
 import { member } from './value.js';
 
@@ -57,7 +57,7 @@ export function compileNode(node: ASTNode, names: Names, locals: readonly string
 }
 
 /** A variable of a macro, and what is known of it. */
-interface Local extends Pick<Typed, 'kind' | 'item'> {
+interface Local extends Pick<Typed, 'kind' | 'item' | 'free'> {
   readonly name: string;
 }
 
@@ -119,11 +119,16 @@ class Compiler {
       case '*':
       case '/':
       case '%':
-        return binary(node.op, this.node(node.args[0]), this.node(node.args[1]));
+        return this.#binary(node.op, this.node(node.args[0]), this.node(node.args[1]));
       case '.?':
       case '[?]':
         throw new Unsupported(`the operator \`${node.op}\` is not supported`);
     }
+  }
+
+  #binary(operator: Parameters<typeof binary>[0], left: Typed, right: Typed): Typed {
+    const isJoined = operator === '+' && (left.kind === 'list' || right.kind === 'list');
+    return { ...binary(operator, left, right), free: isJoined ? freeWithin([left, right]) : undefined };
   }
 
   /** A part that has to be a boolean. */
@@ -138,7 +143,7 @@ class Compiler {
     const depth = this.#locals.findLastIndex((local) => local.name === name);
     const local = this.#locals[depth];
     if (local !== undefined)
-      return { evaluate: ({ locals }) => locals[depth] ?? null, kind: local.kind, item: local.item };
+      return { evaluate: ({ locals }) => locals[depth] ?? null, kind: local.kind, item: local.item, free: local.free };
     const type = typeNames.get(name);
     if (type !== undefined) return constant(type, 'type');
     throw new Unsupported(
@@ -155,7 +160,7 @@ class Compiler {
   #attribute(operand: ASTNode, name: string): Typed | undefined {
     const message = operand.op === '.' && operand.args[1] === 'attr' ? this.#message(operand.args[0]) : undefined;
     const evaluate = message === undefined ? undefined : attributeOf(message, name);
-    return evaluate === undefined ? undefined : { evaluate, kind: 'dyn' };
+    return evaluate === undefined ? undefined : { evaluate, kind: 'dyn', isOfAttribute: true };
   }
 
   /** The names that a node is of, with dots, where the first is no variable. */
@@ -177,7 +182,7 @@ class Compiler {
       const field = fieldOf(message, name);
       if (field === undefined) throw new Unsupported(`the field \`${name}\` of \`${message}\` is not supported`);
       if (typeof field === 'string') throw new Unsupported(`\`${name}\` is only supported with a field after it`);
-      return field;
+      return name === 'attr' ? { ...field, isOfAttribute: true } : field;
     }
     switch (this.#root(operand)) {
       case 'V':
@@ -273,7 +278,7 @@ class Compiler {
       throw new Unsupported('`cel.bind` takes a name, a value and an expression');
     const bound = this.node(value);
     const { evaluate } = bound;
-    const depth = this.#declare('cel.bind', variable.args, bound);
+    const depth = this.#declare('cel.bind', variable.args, { ...bound, free: freeWithin([bound]) });
     const result = this.node(body);
     this.#locals.pop();
     return {
@@ -284,13 +289,14 @@ class Compiler {
       },
       kind: result.kind,
       item: result.item,
+      free: freeWithin([result]),
     };
   }
 
-  #declare(macro: string, name: string, { kind, item }: Pick<Typed, 'kind' | 'item'>): number {
+  #declare(macro: string, name: string, { kind, item, free }: Pick<Typed, 'kind' | 'item' | 'free'>): number {
     if (roots.has(name) || namespaces.has(name) || typeNames.has(name))
       throw new Unsupported(`the variable \`${name}\` of \`${macro}\` hides another`);
-    return this.#locals.push({ name, kind, item }) - 1;
+    return this.#locals.push({ name, kind, item, free }) - 1;
   }
 
   #macro(name: string, receiver: ASTNode, args: readonly ASTNode[]): Typed | undefined {
@@ -304,8 +310,10 @@ class Compiler {
     if (!['dyn', 'null', 'list', 'map'].includes(range.kind))
       throw new Unsupported(`the macro \`${name}\` does not go over a value of type ${range.kind}`);
     const kindsOfVariables = variableKinds(range, variables.length);
+    // Of a member itself, Cerbos takes the items for what they are.
+    const itemsFree = range.free === 'within' ? range.free : undefined;
     const [first = 0, second] = variables.map((variable, position) =>
-      this.#declare(name, variable, { kind: kindsOfVariables[position] ?? 'dyn' }),
+      this.#declare(name, variable, { kind: kindsOfVariables[position] ?? 'dyn', free: itemsFree }),
     );
     const before = this.#nodes;
     const [body, result] = bodies.map((node) => this.node(node));
@@ -316,6 +324,7 @@ class Compiler {
       evaluate: macro(loop, body.evaluate, result?.evaluate),
       kind: macroKind(name),
       item: name === 'filter' || name === 'sortBy' ? range.item : (result ?? body).kind,
+      free: itemsFree ?? freeWithin([result ?? body]),
     };
   }
 }

@@ -1,6 +1,6 @@
 import { negated } from './arithmetic.js';
 import type { Evaluate } from './expression.js';
-import type { Typed } from './typed.js';
+import { freeWithin, type Typed } from './typed.js';
 import { Unsupported } from './unsupported.js';
 import { failed } from './cel-value.js';
 
@@ -15,6 +15,7 @@ export function ternary(condition: Evaluate, whenTrue: Typed, whenFalse: Typed):
     },
     kind: whenTrue.kind === whenFalse.kind ? whenTrue.kind : 'dyn',
     item: whenTrue.item === whenFalse.item ? whenTrue.item : undefined,
+    free: freeWithin([whenTrue, whenFalse]),
   };
 }
 

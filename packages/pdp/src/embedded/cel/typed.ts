@@ -10,6 +10,21 @@ export interface Typed {
   readonly item?: Kind | undefined;
   /** Its value, where it is a literal; nobody changes it. */
   readonly constant?: CelValue | undefined;
+  /** Whether it is an attribute, or what is in one: Cerbos knows nothing of its type. */
+  readonly isOfAttribute?: boolean | undefined;
+  readonly free?: Free | undefined;
+}
+
+/**
+ * A member that is had by a key in brackets from something unknown (`R.attr.m["x"]`, and not `R.attr.m.x`) has a type in
+ * Cerbos that the first use of it settles: of a function of several forms, the first one is taken for it, whatever it is.
+ * `member` is such a member, `within` is what may be one or hold one.
+ */
+export type Free = 'member' | 'within';
+
+/** What is made of several, one of which may be such a member. */
+export function freeWithin(parts: readonly Pick<Typed, 'free'>[]): Free | undefined {
+  return parts.some(({ free }) => free !== undefined) ? 'within' : undefined;
 }
 
 /**
