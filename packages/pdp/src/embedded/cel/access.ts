@@ -12,7 +12,7 @@ const withMembers: ReadonlySet<Kind> = new Set<Kind>(['dyn', 'null', 'map']);
 const withItems: ReadonlySet<Kind> = new Set<Kind>(['dyn', 'null', 'map', 'list', 'hierarchy']);
 
 /** `value.name` */
-export function select({ evaluate, kind, isOfAttribute }: Typed, name: string): Typed {
+export function select({ evaluate, kind, isUnknown, free }: Typed, name: string): Typed {
   refuse(kind, withMembers, `\`.${name}\``);
   return {
     evaluate: (activation) => {
@@ -22,7 +22,9 @@ export function select({ evaluate, kind, isOfAttribute }: Typed, name: string): 
       return item === undefined ? failed : item;
     },
     kind: 'dyn',
-    isOfAttribute,
+    isUnknown,
+    // Of a member itself, Cerbos takes the fields for what they are.
+    free: free === 'within' ? free : undefined,
   };
 }
 
@@ -48,16 +50,20 @@ export function index(value: Typed, key: Typed): Typed {
       return position === failed ? failed : itemAt(of, position);
     },
     kind: value.kind === 'hierarchy' ? 'string' : (value.item ?? 'dyn'),
-    isOfAttribute: value.isOfAttribute,
+    isUnknown: value.isUnknown,
     free: freeIn(value, key),
   };
 }
 
-/** An int may be an index as well as a key: of that, Cerbos knows nothing. */
-function freeIn({ kind, free, isOfAttribute }: Typed, key: Typed): Free | undefined {
+/**
+ * Where both are unknown, or the key is an int, which may be an index as well, Cerbos knows nothing of the member either.
+ * Where Cerbos may know more of one of them than is known here, it may be such a member.
+ */
+function freeIn({ kind, free, isUnknown }: Typed, key: Typed): Free | undefined {
   if (free !== undefined) return free;
-  if (kind !== 'dyn' || !onlyKeys.has(key.kind)) return undefined;
-  return isOfAttribute === true ? 'member' : 'within';
+  if (kind !== 'dyn') return undefined;
+  if (onlyKeys.has(key.kind)) return isUnknown === true ? 'member' : 'within';
+  return key.kind === 'dyn' && (key.isUnknown !== true || key.free !== undefined) ? 'within' : undefined;
 }
 
 const onlyKeys: ReadonlySet<Kind> = new Set<Kind>(['string', 'bool', 'uint']);

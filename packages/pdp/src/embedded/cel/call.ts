@@ -26,7 +26,7 @@ export function callOf(name: string, overloads: readonly Overload[], args: reado
   const forms = name === 'size' ? overloads : [first, ...others];
   const evaluate = forms.length === 1 ? only(first, values) : anyOf(forms, values);
   const free = name !== 'dyn' && (kind === 'dyn' || kind === 'list') ? freeWithin(args) : undefined;
-  return { evaluate, kind, item: itemOf(name, args), free };
+  return { evaluate, kind, item: itemOf(name, args), free, isUnknown: name === 'dyn' };
 }
 
 const conversions: ReadonlySet<string> = new Set([

@@ -157,6 +157,8 @@ describe('an expression', () => {
     const attr: Readonly<Record<string, CelValue>> = {
       m: { n: 5, s: 'a', t: true, o: { n: 5 }, l: [5] },
       l: [5],
+      lo: [{ a: 1 }],
+      k: 'n',
       s: 'a',
     };
 
@@ -174,6 +176,11 @@ describe('an expression', () => {
       ['string(R.attr.m["l"][0])', undefined],
       ['string(R.attr.m[R.attr.s])', undefined],
       ['string(R.attr.m[string("n")])', undefined],
+      ['string(R.attr.m["" + "n"])', undefined],
+      ['string(R.attr.m[cel.bind(k, "n", k)])', undefined],
+      ['["n"].map(k, string(R.attr.m[k]))', undefined],
+      ['R.attr.m.filter(k, string(R.attr.m[k]) == "a")', undefined],
+      ['R.attr.lo.map(v, string(v["a"]))', undefined],
       ['size(R.attr.m["l"])', 1],
       ['R.attr.m["l"].map(v, string(v))', ['5']],
       // And where its type is known to be anything.
@@ -181,6 +188,9 @@ describe('an expression', () => {
       ['string(R.attr["s"])', 'a'],
       ['string(R.attr.m["o"].n)', '5'],
       ['string(R.attr.l[0])', '5'],
+      ['string(R.attr.m[dyn("n")])', '5'],
+      ['string(R.attr.m[R.attr.k])', '5'],
+      ['cel.bind(x, R.attr.k, string(R.attr.m[x]))', '5'],
       ['string(dyn(R.attr.m["n"]))', '5'],
     ])('takes the first form of a conversion: %s', (text, expected) => {
       expect(of(text, attr)).toEqual(expected);
@@ -199,7 +209,17 @@ describe('an expression', () => {
       'cel.bind(v, R.attr.m["n"], string(v))',
       'string(cel.bind(v, 1, R.attr.m["n"]))',
       'string(R.attr.m["l"].distinct()[0])',
-      'string(C.limit["n"])',
+      'string({"a": R.attr.m["n"]}.a)',
+      'string(R.attr.m[R.attr.k + ""])',
+      'string(R.attr.m[{"a": "n"}["a"]])',
+      'string(R.attr.m[{"a": "n"}.a])',
+      '{"n": 1}.map(k, string(R.attr.m[k]))',
+      'R.attr.map(k, string(R.attr.m[k]))',
+      'string(R.attr.m[R.attr.m["s"]])',
+      'string(R.attr.m["n"] + R.attr.m["n"])',
+      'string(-R.attr.m["n"])',
+      'string((true ? R.attr.m : R.attr.lo)["n"])',
+      'string({"a": {"x": 1}}["a"]["x"])',
       'math.least([1, R.attr.m["n"]])',
     ])('is refused where another form could be taken: %s', (text) => {
       expect(() => of(text, attr)).toThrow('one form alone');

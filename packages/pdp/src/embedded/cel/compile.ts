@@ -57,7 +57,7 @@ export function compileNode(node: ASTNode, names: Names, locals: readonly string
 }
 
 /** A variable of a macro, and what is known of it. */
-interface Local extends Pick<Typed, 'kind' | 'item' | 'free'> {
+interface Local extends Pick<Typed, 'kind' | 'item' | 'isUnknown' | 'free'> {
   readonly name: string;
 }
 
@@ -127,8 +127,8 @@ class Compiler {
   }
 
   #binary(operator: Parameters<typeof binary>[0], left: Typed, right: Typed): Typed {
-    const isJoined = operator === '+' && (left.kind === 'list' || right.kind === 'list');
-    return { ...binary(operator, left, right), free: isJoined ? freeWithin([left, right]) : undefined };
+    const result = binary(operator, left, right);
+    return result.kind === 'bool' ? result : { ...result, free: freeWithin([left, right]) };
   }
 
   /** A part that has to be a boolean. */
@@ -142,8 +142,10 @@ class Compiler {
   #identifier(name: string): Typed {
     const depth = this.#locals.findLastIndex((local) => local.name === name);
     const local = this.#locals[depth];
-    if (local !== undefined)
-      return { evaluate: ({ locals }) => locals[depth] ?? null, kind: local.kind, item: local.item, free: local.free };
+    if (local !== undefined) {
+      const { kind, item, isUnknown, free } = local;
+      return { evaluate: ({ locals }) => locals[depth] ?? null, kind, item, isUnknown, free };
+    }
     const type = typeNames.get(name);
     if (type !== undefined) return constant(type, 'type');
     throw new Unsupported(
@@ -160,7 +162,7 @@ class Compiler {
   #attribute(operand: ASTNode, name: string): Typed | undefined {
     const message = operand.op === '.' && operand.args[1] === 'attr' ? this.#message(operand.args[0]) : undefined;
     const evaluate = message === undefined ? undefined : attributeOf(message, name);
-    return evaluate === undefined ? undefined : { evaluate, kind: 'dyn', isOfAttribute: true };
+    return evaluate === undefined ? undefined : { evaluate, kind: 'dyn', isUnknown: true };
   }
 
   /** The names that a node is of, with dots, where the first is no variable. */
@@ -182,24 +184,25 @@ class Compiler {
       const field = fieldOf(message, name);
       if (field === undefined) throw new Unsupported(`the field \`${name}\` of \`${message}\` is not supported`);
       if (typeof field === 'string') throw new Unsupported(`\`${name}\` is only supported with a field after it`);
-      return name === 'attr' ? { ...field, isOfAttribute: true } : field;
+      return name === 'attr' ? { ...field, isUnknown: true } : field;
     }
     switch (this.#root(operand)) {
       case 'V':
       case 'variables':
         if (!this.#names.variables.has(name)) throw new Unsupported(`the variable \`${name}\` is not defined`);
         this.#names.onVariable(name);
-        return { evaluate: ({ variables }) => member(variables, name), kind: 'dyn' };
+        return { evaluate: ({ variables }) => member(variables, name), kind: 'dyn', isUnknown: true };
       case 'C':
       case 'constants':
         if (!this.#names.constants.has(name)) throw new Unsupported(`the constant \`${name}\` is not defined`);
-        return { evaluate: ({ constants }) => member(constants, name), kind: 'dyn' };
+        return { evaluate: ({ constants }) => member(constants, name), kind: 'dyn', isUnknown: true };
       case 'G':
       case 'globals':
         // A global that nobody set is null.
         return {
           evaluate: ({ globals }) => (Object.hasOwn(globals, name) ? (globals[name] ?? null) : null),
           kind: 'dyn',
+          isUnknown: true,
         };
       default:
         return undefined;
@@ -278,7 +281,12 @@ class Compiler {
       throw new Unsupported('`cel.bind` takes a name, a value and an expression');
     const bound = this.node(value);
     const { evaluate } = bound;
-    const depth = this.#declare('cel.bind', variable.args, { ...bound, free: freeWithin([bound]) });
+    const depth = this.#declare('cel.bind', variable.args, {
+      kind: bound.kind,
+      item: bound.item,
+      isUnknown: bound.isUnknown,
+      free: freeWithin([bound]),
+    });
     const result = this.node(body);
     this.#locals.pop();
     return {
@@ -293,10 +301,10 @@ class Compiler {
     };
   }
 
-  #declare(macro: string, name: string, { kind, item, free }: Pick<Typed, 'kind' | 'item' | 'free'>): number {
+  #declare(macro: string, name: string, known: Omit<Local, 'name'>): number {
     if (roots.has(name) || namespaces.has(name) || typeNames.has(name))
       throw new Unsupported(`the variable \`${name}\` of \`${macro}\` hides another`);
-    return this.#locals.push({ name, kind, item, free }) - 1;
+    return this.#locals.push({ ...known, name }) - 1;
   }
 
   #macro(name: string, receiver: ASTNode, args: readonly ASTNode[]): Typed | undefined {
@@ -313,7 +321,11 @@ class Compiler {
     // Of a member itself, Cerbos takes the items for what they are.
     const itemsFree = range.free === 'within' ? range.free : undefined;
     const [first = 0, second] = variables.map((variable, position) =>
-      this.#declare(name, variable, { kind: kindsOfVariables[position] ?? 'dyn', free: itemsFree }),
+      this.#declare(name, variable, {
+        kind: kindsOfVariables[position] ?? 'dyn',
+        isUnknown: range.kind === 'dyn' && range.isUnknown,
+        free: itemsFree,
+      }),
     );
     const before = this.#nodes;
     const [body, result] = bodies.map((node) => this.node(node));

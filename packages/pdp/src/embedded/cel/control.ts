@@ -32,8 +32,8 @@ export function not(value: Evaluate): Evaluate {
  *
  * @throws Unsupported for what has no opposite
  */
-export function minus({ evaluate, kind }: Typed): Typed {
+export function minus({ evaluate, kind, free }: Typed): Typed {
   if (!['int', 'double', 'dyn', 'null'].includes(kind))
     throw new Unsupported(`a value of type ${kind} has no opposite`);
-  return { evaluate: (activation) => negated(evaluate(activation)), kind };
+  return { evaluate: (activation) => negated(evaluate(activation)), kind, free: freeWithin([{ free }]) };
 }

@@ -10,8 +10,8 @@ export interface Typed {
   readonly item?: Kind | undefined;
   /** Its value, where it is a literal; nobody changes it. */
   readonly constant?: CelValue | undefined;
-  /** Whether it is an attribute, or what is in one: Cerbos knows nothing of its type. */
-  readonly isOfAttribute?: boolean | undefined;
+  /** Whether Cerbos knows no more of its type: it is an attribute, what is in one, a variable, or what `dyn` gives. */
+  readonly isUnknown?: boolean | undefined;
   readonly free?: Free | undefined;
 }
 

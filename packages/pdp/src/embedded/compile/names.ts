@@ -1,3 +1,5 @@
+import { valueOf } from './by-name.js';
+
 /**
  * Names as Cerbos writes them in the names of policies: of names in its older, narrower form, what is no word is `_`,
  * so that `my-kind` and `my_kind` are one kind to it.
@@ -28,10 +30,5 @@ export function scopeChain(scope: string): readonly string[] {
 /** The same text for the same name. */
 export function names(): (name: string) => string {
   const known = new Map<string, string>();
-  return (name) => {
-    const found = known.get(name);
-    if (found !== undefined) return found;
-    known.set(name, name);
-    return name;
-  };
+  return (name) => valueOf(known, name, () => name);
 }
